@@ -17,7 +17,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test train crossvalidate evaluate export serve bench lint format clean
+.PHONY: help setup demo test test-long train crossvalidate evaluate export serve bench lint format clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ demo: $(VENV)/.core ## find cells in a generated field; prints what it did and t
 
 test: $(VENV)/.all ## run all tests
 	$(BIN)/python -m pytest
+
+test-long: $(VENV)/.all ## the full-length runs of kills, tampering and outages (an hour or more)
+	$(BIN)/python -m pytest -m long
 
 train: $(VENV)/.all ## train one model: CONFIG=smoke|default|large DATA=folder OUT=folder; resumes by itself
 	$(BIN)/tamsoat train run --config $(CONFIG) --out $(OUT) $(if $(filter smoke,$(CONFIG)),--fold 0,--data $(DATA))

@@ -12,6 +12,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from tamsoat.inference_service.accounts.access import describe_access
 from tamsoat.inference_service.operations import endpoints as operations
 from tamsoat.inference_service.runtime import Runtime, open_runtime
 from tamsoat.inference_service.screening import endpoints as screening
@@ -70,6 +71,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document: FastAPI's, with problem documents wherever it says that fields may be invalid."""
     if app.openapi_schema is None:
         schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        describe_access(app, schema)
         components = schema.setdefault("components", {}).setdefault("schemas", {})
         components["Problem"] = problems.PROBLEM_SCHEMA
         invalid = problems.describe(problems.InvalidRequestError)[422]

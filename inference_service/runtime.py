@@ -8,7 +8,8 @@ import structlog
 
 from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.audit.schemas import Action, Event
-from tamsoat.inference_service.db import migrations
+from tamsoat.inference_service.db import encryption, migrations
+from tamsoat.inference_service.db.keyring import Keyring, open_keyring
 from tamsoat.inference_service.db.session import Database
 from tamsoat.inference_service.engine.engine import Engine
 from tamsoat.inference_service.errors import EXIT_MODEL, TamsoatError
@@ -38,6 +39,7 @@ class Runtime:
     """Everything that a request may use; ``admission`` belongs to the event loop, the rest is thread-safe."""
 
     settings: Settings
+    keyring: Keyring
     bundle: Bundle
     engine: Engine
     database: Database
@@ -64,6 +66,8 @@ def open_runtime(settings: Settings) -> Runtime:
         bundle = read_bundle(settings.model if settings.model is not None else default_bundle())
     except BundleError as error:
         raise ModelRefusedError(str(error)) from error
+    keyring = open_keyring(settings.keys_path)
+    encryption.install(keyring)
     database = Database(settings.database_url, wait_s=settings.database_wait_s, pool_size=settings.database_pool)
     try:
         revision = migrations.upgrade(database)
@@ -96,6 +100,7 @@ def open_runtime(settings: Settings) -> Runtime:
     )
     return Runtime(
         settings=settings,
+        keyring=keyring,
         bundle=bundle,
         engine=engine,
         database=database,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from postgresql_cluster import Cluster, programs, running_cluster
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -72,3 +73,30 @@ def synthetic_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("synthetic")
     write_dataset(folder, 8, seed=3, n_folds=2, width_px=320, height_px=256)
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql_cluster() -> Iterator[Cluster]:
+    """A private PostgreSQL; only where its programs are missing, and not in CI, its tests are skipped."""
+    folder = programs()
+    if folder is None:
+        if os.environ.get("CI"):
+            raise RuntimeError("PostgreSQL is not installed: apt-get install postgresql")
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    with running_cluster(folder) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def postgresql_url(postgresql_cluster: Cluster) -> str:
+    """URL of an empty PostgreSQL database."""
+    return postgresql_cluster.new_database()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database: the test runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/test.db"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url

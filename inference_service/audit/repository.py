@@ -23,6 +23,8 @@ class Row(NamedTuple):
     action: str
     subject: str
     digests: str
+    facility: str | None
+    details: str | None
     previous_hash: str
     entry_hash: str
 

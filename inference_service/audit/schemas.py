@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 LEAF_PREFIX = b"\x00"
@@ -15,23 +15,78 @@ LEAF_PREFIX = b"\x00"
 class Action(StrEnum):
     """Everything that is recorded; nothing else can be."""
 
+    ACCESS_DENY = "access:deny"
+    ACCESS_REVIEW = "access:review"
+    ACCOUNT_CREATE = "account:create"
+    ACCOUNT_DISABLE = "account:disable"
+    ACCOUNT_ENABLE = "account:enable"
+    ACCOUNT_LOCK = "account:lock"
+    ACCOUNT_PASSWORD = "account:password"  # noqa: S105 - the name of an event
+    ACCOUNT_SECOND_FACTOR = "account:second-factor"
+    ACCOUNT_SIGN_IN = "account:sign-in"
+    ACCOUNT_SIGN_IN_FAIL = "account:sign-in-fail"
+    ACCOUNT_SIGN_OUT = "account:sign-out"
+    ACCOUNT_UPDATE = "account:update"
     ANALYSIS_CREATE = "analysis:create"
+    ANALYSIS_READ = "analysis:read"
+    AUDIT_CHECKPOINT = "audit:checkpoint"
+    AUDIT_EXPORT = "audit:export"
+    BACKUP_CREATE = "backup:create"
+    BACKUP_RESTORE = "backup:restore"
+    CLIENT_CREATE = "client:create"
+    CLIENT_DISABLE = "client:disable"
+    CLIENT_TOKEN = "client:token"  # noqa: S105 - the name of an event
+    CLIENT_UPDATE = "client:update"
+    FACILITY_CREATE = "facility:create"
+    FACILITY_UPDATE = "facility:update"
+    KEYS_ROTATE = "keys:rotate"
+    ORDER_CANCEL = "order:cancel"
+    ORDER_CREATE = "order:create"
+    ORDER_READ = "order:read"
+    ORDER_UPDATE = "order:update"
+    PATIENT_CREATE = "patient:create"
+    PATIENT_ERASE = "patient:erase"
+    PATIENT_EXPORT = "patient:export"
+    PATIENT_MERGE = "patient:merge"
+    PATIENT_READ = "patient:read"
+    PATIENT_SEARCH = "patient:search"
+    PATIENT_UPDATE = "patient:update"
+    RETENTION_DELETE = "retention:delete"
+    SCREENING_CANCEL = "screening:cancel"
+    SCREENING_FAIL = "screening:fail"
+    SCREENING_REQUEST = "screening:request"
+    SCREENING_RETRY = "screening:retry"
     SERVICE_START = "service:start"
+    SLIDE_CREATE = "slide:create"
+    SLIDE_DELETE = "slide:delete"
+    SLIDE_READ = "slide:read"
+    UPLOAD_DISCARD = "upload:discard"
+    WEBHOOK_CREATE = "webhook:create"
+    WEBHOOK_DELETE = "webhook:delete"
+    WEBHOOK_DELIVER = "webhook:deliver"
+    WEBHOOK_RESEND = "webhook:resend"
+    WEBHOOK_UPDATE = "webhook:update"
+    WORKER_TAKEOVER = "worker:takeover"
 
 
 @dataclass(frozen=True)
 class Event:
     """What happened, before it has a place in the log.
 
-    ``actor``: who (``anonymous`` while there are no accounts, ``system`` for the service itself).
+    ``actor``: who (``account:<id>``, ``client:<id>``, ``local`` without sign-in, ``system`` for the service itself).
     ``subject``: ``noun:identifier``; identifiers only, never a name or a file name.
     ``digests``: name → lower-case hex SHA-256 of what the event vouches for.
+    ``facility``: identifier of the facility whose row it is about; None for the installation as a whole.
+    ``details``: identifiers, codes and counts that explain the event; never a name, a number of a person or free text
+    typed by a user.
     """
 
     actor: str
     action: Action
     subject: str
-    digests: Mapping[str, str]
+    digests: Mapping[str, str] = field(default_factory=dict)
+    facility: str | None = None
+    details: Mapping[str, str | int | bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,17 +127,20 @@ def entry_hash(
     subject: str,
     digests: object,
     previous_hash: str,
+    facility: str | None = None,
+    details: object = None,
 ) -> str:
-    """SHA-256 over 0x00 and the canonical JSON of every field, lower-case hex."""
-    leaf = canonical_json(
-        {
-            "action": action,
-            "actor": actor,
-            "digests": digests,
-            "occurred_at": occurred_at,
-            "previous_hash": previous_hash,
-            "sequence": sequence,
-            "subject": subject,
-        }
-    )
+    """SHA-256 over 0x00 and the canonical JSON of every field that is not None, lower-case hex."""
+    content = {
+        "action": action,
+        "actor": actor,
+        "details": details,
+        "digests": digests,
+        "facility": facility,
+        "occurred_at": occurred_at,
+        "previous_hash": previous_hash,
+        "sequence": sequence,
+        "subject": subject,
+    }
+    leaf = canonical_json({name: value for name, value in content.items() if value is not None})
     return hashlib.sha256(LEAF_PREFIX + leaf.encode("utf-8", "surrogatepass")).hexdigest()

@@ -42,6 +42,8 @@ def append(session: Session, event: Event) -> int:
         action=event.action.value,
         subject=event.subject,
         digests=canonical_json(dict(event.digests)),
+        facility=event.facility,
+        details=canonical_json(dict(event.details)) if event.details else None,
         previous_hash=head.entry_hash,
         entry_hash="",
     )
@@ -113,8 +115,9 @@ def content_hash(row: Row) -> str:
         ValueError, TypeError: the content is not what :func:`append` writes (digests not canonical JSON).
     """
     digests = json.loads(row.digests)
-    if canonical_json(digests) != row.digests:
-        raise ValueError("digests are not canonical JSON")
+    details = None if row.details is None else json.loads(row.details)
+    if canonical_json(digests) != row.digests or (details is not None and canonical_json(details) != row.details):
+        raise ValueError("digests or details are not canonical JSON")
     return entry_hash(
         sequence=row.sequence,
         occurred_at=row.occurred_at,
@@ -123,6 +126,8 @@ def content_hash(row: Row) -> str:
         subject=row.subject,
         digests=digests,
         previous_hash=row.previous_hash,
+        facility=row.facility,
+        details=details,
     )
 
 

@@ -35,6 +35,10 @@ class AuditEntry(Base):
     """``noun:identifier`` of what the event is about."""
     digests: Mapped[str] = mapped_column(Text())
     """Canonical JSON object: name → lower-case hex SHA-256."""
+    facility: Mapped[str | None] = mapped_column(String(36))
+    """Whose row it is about; None: the installation's."""
+    details: Mapped[str | None] = mapped_column(Text())
+    """Canonical JSON object of identifiers, codes and counts; None: there are none."""
     previous_hash: Mapped[str] = mapped_column(String(64))
     entry_hash: Mapped[str] = mapped_column(String(64))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import signal
 import socket
@@ -19,7 +18,7 @@ from rich.console import Console
 from tamsoat.inference_service.app import create_app
 from tamsoat.inference_service.errors import EXIT_USAGE, TamsoatError
 from tamsoat.inference_service.runtime import open_runtime
-from tamsoat.inference_service.settings import Settings, load_settings
+from tamsoat.inference_service.settings import load_settings
 from tamsoat.inference_service.transport import logs
 
 BACKLOG = 512
@@ -54,15 +53,16 @@ def serve(
         console.print(f"  model     {runtime.bundle.folder} (digest {runtime.bundle.digest[:16]})")
         console.print(f"  provider  {runtime.engine.provider}")
         console.print(f"  database  {runtime.database.engine.url.render_as_string(hide_password=True)}")
-        _warn_if_exposed(settings)
+        if settings.access == "auto" and settings.listens_on_loopback:
+            console.print("  access    this machine without sign-in, until the first account or client exists")
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(settings, runtime),
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=settings.behind_authenticating_proxy,
-                forwarded_allow_ips="*" if settings.behind_authenticating_proxy else "",
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=settings.trusted_proxies,
                 timeout_graceful_shutdown=settings.shutdown_grace_s,
                 lifespan="on",
             )
@@ -115,10 +115,3 @@ def _bind_reason(host: str, port: int, error: OSError) -> str:
 
 def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
-
-
-def _warn_if_exposed(settings: Settings) -> None:
-    if settings.behind_authenticating_proxy:
-        logging.getLogger("tamsoat.service").warning(
-            "no accounts: every request that reaches this port is trusted; only the proxy may reach it"
-        )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tamsoat.inference_service.accounts import tables as account_tables
 from tamsoat.inference_service.audit import tables as audit_tables
 from tamsoat.inference_service.db.base import Base
 from tamsoat.inference_service.screening import tables as screening_tables
 
-__all__ = ["audit_tables", "metadata", "screening_tables"]
+__all__ = ["account_tables", "audit_tables", "metadata", "screening_tables"]
 
 metadata = Base.metadata

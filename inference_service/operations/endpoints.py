@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from tamsoat.inference_service.accounts.access import public
 from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.transport.problems import describe
@@ -55,13 +56,18 @@ def get_runtime(request: Request) -> Runtime:
     return runtime
 
 
-@router.get("/healthz", summary="Is the process alive?")
+@router.get("/healthz", summary="Is the process alive?", dependencies=[public("says nothing but ok")])
 async def healthz() -> Health:
     """Answers as long as the process does; touches nothing else."""
     return Health()
 
 
-@router.get("/readyz", summary="Can the service work?", responses={**describe(NotReadyError)})
+@router.get(
+    "/readyz",
+    summary="Can the service work?",
+    responses={**describe(NotReadyError)},
+    dependencies=[public("for load balancers; no data")],
+)
 async def readyz(request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]) -> Readiness:
     """Asks the database and runs the network on a small blank image."""
     try:
@@ -78,7 +84,12 @@ async def readyz(request: Request, runtime: Annotated[Runtime, Depends(get_runti
     )
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=Response,
+    dependencies=[public("counts only; hide it at the proxy")],
+)
 def metrics(runtime: Annotated[Runtime, Depends(get_runtime)]) -> Response:
     """Counters and histograms in the Prometheus text format."""
     return Response(generate_latest(runtime.metrics.registry), media_type=CONTENT_TYPE_LATEST)

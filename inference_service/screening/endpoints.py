@@ -11,6 +11,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, File, Form, Path, Query, Request, UploadFile
 from sqlalchemy.orm import Session
 
+from tamsoat.inference_service.accounts.access import READERS, ForbiddenError, NotSignedInError, Principal, Role, allow
 from tamsoat.inference_service.db.session import DatabaseUnavailableError, StorageFullError
 from tamsoat.inference_service.engine.errors import EngineError, EngineInputError
 from tamsoat.inference_service.errors import TamsoatError
@@ -52,6 +53,7 @@ def reading(runtime: Annotated[Runtime, Depends(get_runtime)]) -> Iterator[Sessi
 
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 ReadSession = Annotated[Session, Depends(reading, scope="function")]
+Reader = Annotated[Principal, allow(*READERS, Role.RESEARCHER, Role.INTEGRATOR, scope="system/Observation.rs")]
 
 
 @inference.post(
@@ -60,6 +62,8 @@ ReadSession = Annotated[Session, Depends(reading, scope="function")]
     summary="Screen one field image",
     responses={
         **describe(
+            NotSignedInError,
+            ForbiddenError,
             MissingScaleError,
             image_errors.EmptyImageError,
             UploadTooSlowError,
@@ -82,6 +86,7 @@ ReadSession = Annotated[Session, Depends(reading, scope="function")]
 async def infer(
     request: Request,
     runtime: RuntimeDep,
+    principal: Annotated[Principal, allow(*READERS, Role.RESEARCHER, Role.INTEGRATOR, scope="system/Observation.c")],
     image: Annotated[UploadFile, File(description="One microscope field: JPEG, PNG, TIFF, BMP or WebP")],
     objective: Annotated[
         float | None, Form(description="Magnification of the objective (10, 20, 40, 60, 100)", examples=[40])
@@ -107,7 +112,7 @@ async def infer(
             raise ClientGoneError("the client left before its analysis was stored; nothing was stored")
         # The transaction begins and commits inside this one call: the write lock is never held while the
         # event loop does something else, and no answer can leave before the commit.
-        await to_thread.run_sync(partial(service.store, runtime.database, screened))
+        await to_thread.run_sync(partial(service.store, runtime.database, screened, principal))
     answer = screened.answer
     runtime.metrics.inference_seconds.observe(answer.seconds)
     runtime.metrics.tiles.inc(screened.tiles)
@@ -126,27 +131,38 @@ async def infer(
     "/analyses/{analysis_id}",
     response_model=AnalysisAnswer,
     summary="Read one analysis",
-    responses={**describe(service.AnalysisNotFoundError, DatabaseUnavailableError)},
+    responses={**describe(NotSignedInError, ForbiddenError, service.AnalysisNotFoundError, DatabaseUnavailableError)},
 )
 def read_analysis(
-    session: ReadSession, analysis_id: Annotated[str, Path(max_length=64, description="From the answer of a screening")]
+    session: ReadSession,
+    principal: Reader,
+    analysis_id: Annotated[str, Path(max_length=64, description="From the answer of a screening")],
 ) -> AnalysisAnswer:
     """The stored analysis: the same JSON that was answered when it was made."""
-    return service.get(session, analysis_id)
+    return service.get(session, principal.facility_id, analysis_id)
 
 
 @analyses.get(
     "/analyses",
     response_model=AnalysisPage,
     summary="List analyses, newest first",
-    responses={**describe(service.AnalysisNotFoundError, InvalidRequestError, DatabaseUnavailableError)},
+    responses={
+        **describe(
+            NotSignedInError,
+            ForbiddenError,
+            service.AnalysisNotFoundError,
+            InvalidRequestError,
+            DatabaseUnavailableError,
+        )
+    },
 )
 def list_analyses(
     session: ReadSession,
+    principal: Reader,
     limit: Annotated[int, Query(ge=1, le=PAGE_MOST, description="Most items on the page")] = PAGE_DEFAULT,
     before: Annotated[
         str | None, Query(max_length=64, description="`next_before` of the page before; absent: the newest")
     ] = None,
 ) -> AnalysisPage:
     """A page of what was analysed; follow `next_before` until it is null."""
-    return service.newest(session, limit, before)
+    return service.newest(session, principal.facility_id, limit, before)

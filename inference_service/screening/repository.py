@@ -19,9 +19,9 @@ def add(session: Session, analysis: Analysis, findings: Sequence[dict[str, objec
         session.execute(insert(Finding), rows)
 
 
-def get(session: Session, analysis_id: str) -> Analysis | None:
-    """The analysis with this public identifier, or None."""
-    return session.scalar(select(Analysis).where(Analysis.id == analysis_id))
+def get(session: Session, facility_id: str, analysis_id: str) -> Analysis | None:
+    """The facility's analysis with this public identifier, or None."""
+    return session.scalar(select(Analysis).where(Analysis.id == analysis_id, Analysis.facility_id == facility_id))
 
 
 def findings_of(session: Session, number: int) -> list[Finding]:
@@ -30,9 +30,9 @@ def findings_of(session: Session, number: int) -> list[Finding]:
     return list(session.scalars(query))
 
 
-def newest(session: Session, limit: int, before_number: int | None) -> list[Analysis]:
-    """At most ``limit`` analyses, newest first, older than ``before_number`` where it is given."""
-    query = select(Analysis).order_by(Analysis.number.desc()).limit(limit)
+def newest(session: Session, facility_id: str, limit: int, before_number: int | None) -> list[Analysis]:
+    """At most ``limit`` analyses of the facility, newest first, older than ``before_number`` where it is given."""
+    query = select(Analysis).where(Analysis.facility_id == facility_id).order_by(Analysis.number.desc()).limit(limit)
     if before_number is not None:
         query = query.where(Analysis.number < before_number)
     return list(session.scalars(query))

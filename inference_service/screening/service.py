@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
+from tamsoat.inference_service.accounts.access import Principal
 from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.audit.schemas import Action, Event, canonical_json, sha256_hex
 from tamsoat.inference_service.db.session import Database
@@ -25,9 +26,6 @@ from tamsoat.models.bundle import Bundle
 
 IMAGE_NAME = "image"
 """What messages call the upload; its real name may hold a patient's."""
-
-ANONYMOUS = "anonymous"
-"""The actor of the audit log while there are no accounts."""
 
 
 class AnalysisNotFoundError(TamsoatError):
@@ -73,7 +71,7 @@ def count_tiles(image: DecodedImage, mpp: float, bundle: Bundle) -> int:
     return plan_tiles(width_px, height_px, bundle.tile_size_px, bundle.tile_overlap_px).n_tiles
 
 
-def store(database: Database, screened: Screened) -> None:
+def store(database: Database, screened: Screened, principal: Principal) -> None:
     """Store the analysis, its findings and the audit entry: all of it, durably, or nothing.
 
     Raises:
@@ -85,9 +83,11 @@ def store(database: Database, screened: Screened) -> None:
         "model": answer.model.digest,
         "result": result_digest(answer),
     }
-    event = Event(ANONYMOUS, Action.ANALYSIS_CREATE, f"analysis:{answer.analysis_id}", digests)
+    event = Event(
+        principal.actor, Action.ANALYSIS_CREATE, f"analysis:{answer.analysis_id}", digests, principal.facility_id
+    )
     categories, findings = _findings(answer)
-    analysis = _analysis(screened, categories)
+    analysis = _analysis(screened, categories, principal.facility_id)
     with database.write() as session:
         repository.add(session, analysis, findings)
         audit.append(session, event)
@@ -98,19 +98,19 @@ def result_digest(answer: AnalysisAnswer) -> str:
     return sha256_hex(canonical_json(answer.model_dump(mode="json")))
 
 
-def get(session: Session, analysis_id: str) -> AnalysisAnswer:
+def get(session: Session, facility_id: str, analysis_id: str) -> AnalysisAnswer:
     """The stored analysis, exactly as it was answered.
 
     Raises:
         AnalysisNotFoundError: there is none.
     """
-    analysis = repository.get(session, analysis_id)
+    analysis = repository.get(session, facility_id, analysis_id)
     if analysis is None:
         raise AnalysisNotFoundError("there is no analysis with this identifier")
     return rebuild(analysis, repository.findings_of(session, analysis.number))
 
 
-def newest(session: Session, limit: int, before: str | None) -> AnalysisPage:
+def newest(session: Session, facility_id: str, limit: int, before: str | None) -> AnalysisPage:
     """A page of analyses, newest first; ``before`` is the last identifier of the page before.
 
     Raises:
@@ -118,11 +118,11 @@ def newest(session: Session, limit: int, before: str | None) -> AnalysisPage:
     """
     before_number = None
     if before is not None:
-        last = repository.get(session, before)
+        last = repository.get(session, facility_id, before)
         if last is None:
             raise AnalysisNotFoundError("`before` names no analysis")
         before_number = last.number
-    rows = repository.newest(session, limit + 1, before_number)
+    rows = repository.newest(session, facility_id, limit + 1, before_number)
     items = [_summary(row) for row in rows[:limit]]
     return AnalysisPage(items=items, next_before=items[-1].analysis_id if len(rows) > limit else None)
 
@@ -173,10 +173,11 @@ def _findings(answer: AnalysisAnswer) -> tuple[list[str], list[dict[str, object]
     return categories, rows
 
 
-def _analysis(screened: Screened, categories: list[str]) -> Analysis:
+def _analysis(screened: Screened, categories: list[str], facility_id: str) -> Analysis:
     answer = screened.answer
     return Analysis(
         id=answer.analysis_id,
+        facility_id=facility_id,
         created_at=datetime.now(UTC),
         image_sha256=screened.image_sha256,
         image_bytes=screened.image_bytes,

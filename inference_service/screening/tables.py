@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, Boolean, Float, ForeignKey, Integer, String
+from sqlalchemy import JSON, BigInteger, Boolean, Float, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tamsoat.inference_service.db.base import Base, UtcDateTime
@@ -16,12 +16,16 @@ class Analysis(Base):
     """One image, analysed once by one model. The image itself is not kept, only its digest."""
 
     __tablename__ = "analyses"
-    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
+    __table_args__ = (
+        Index("ix_analyses_facility_id_number", "facility_id", "number"),
+        {"sqlite_autoincrement": True},
+    )
 
     number: Mapped[int] = mapped_column(_KEY, primary_key=True)
     """Order of arrival; internal."""
     id: Mapped[str] = mapped_column(String(36), unique=True)
     """UUID, what the outside world calls it."""
+    facility_id: Mapped[str] = mapped_column(String(36))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime())
     image_sha256: Mapped[str] = mapped_column(String(64), index=True)
     image_bytes: Mapped[int] = mapped_column(BigInteger())

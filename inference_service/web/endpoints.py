@@ -8,12 +8,14 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
+from tamsoat.inference_service.accounts.access import public
+
 STATIC = Path(__file__).resolve().parent / "static"
 
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/")
+@router.get("/", dependencies=[public("the page; its data needs sign-in")])
 def index() -> FileResponse:
     """The page that screens one image; everything it needs comes from this server."""
     return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})

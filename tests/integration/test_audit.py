@@ -36,7 +36,8 @@ def test_empty_log_is_whole(tmp_path: Path) -> None:
 
 
 def test_hash_is_an_rfc_6962_leaf_over_canonical_json(audit_db: Path) -> None:
-    rows = sqlite3.connect(audit_db).execute("SELECT * FROM audit_entries ORDER BY sequence").fetchall()
+    columns = "sequence, occurred_at, actor, action, subject, digests, previous_hash, entry_hash"
+    rows = sqlite3.connect(audit_db).execute(f"SELECT {columns} FROM audit_entries ORDER BY sequence").fetchall()
     sequence, occurred_at, actor, action, subject, digests, previous_hash, stored = rows[1]
     leaf = json.dumps(
         {

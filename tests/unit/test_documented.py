@@ -18,11 +18,12 @@ from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.settings import ENV_PREFIX, Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-API = (REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
+API = "\n".join(page.read_text(encoding="utf-8") for page in sorted((REPOSITORY / "docs").rglob("*.md")))
+SETTINGS = (REPOSITORY / "docs" / "settings.md").read_text(encoding="utf-8")
 
 
 def test_every_setting_is_documented_with_its_default_and_meaning() -> None:
-    rows = dict(re.findall(r"^\| `(TAMSOAT_\w+)` \| (.*) \|$", API, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(TAMSOAT_\w+)` \| (.*) \|$", SETTINGS, re.MULTILINE))
     assert set(rows) == {ENV_PREFIX + name.upper() for name in Settings.model_fields}
     for name, field in Settings.model_fields.items():
         default, _, meaning = rows[ENV_PREFIX + name.upper()].partition(" | ")

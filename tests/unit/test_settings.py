@@ -12,16 +12,28 @@ def test_defaults_listen_on_loopback_and_store_in_a_file() -> None:
     settings = Settings()
     assert settings.host == "127.0.0.1"
     assert settings.database_url.startswith("sqlite:///")
-    assert not settings.behind_authenticating_proxy
+    assert settings.access == "auto"
+    assert settings.listens_on_loopback
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.10", "tamsoat.hospital.example"])
-def test_other_machines_need_an_authenticating_proxy(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_machines_need_tls(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAMSOAT_HOST", host)
-    with pytest.raises(SettingsError, match="authenticating proxy"):
+    with pytest.raises(SettingsError, match="TLS"):
         load_settings()
-    monkeypatch.setenv("TAMSOAT_BEHIND_AUTHENTICATING_PROXY", "true")
-    assert load_settings().host == host
+    monkeypatch.setenv("TAMSOAT_PUBLIC_URL", "https://tamsoat.hospital.example")
+    settings = load_settings()
+    assert settings.host == host
+    assert settings.secure
+    assert not settings.listens_on_loopback
+    assert "tamsoat.hospital.example" in settings.host_names
+
+
+@pytest.mark.parametrize("url", ["http://tamsoat.hospital.example", "https://x/path", "ftp://127.0.0.1", "https://"])
+def test_public_url_is_an_address_browsers_can_trust(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAMSOAT_PUBLIC_URL", url)
+    with pytest.raises(SettingsError, match="public_url"):
+        load_settings()
 
 
 def test_placeholder_passwords_are_refused_outside_development(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,4 @@
-"""Every setting of the service, in one class.
-
-A setting is read from the environment (prefix ``TAMSOAT_``, for example ``TAMSOAT_PORT=8080``); nothing else
-configures the service. docs/api.md lists the same settings, and a test compares the two.
-"""
+"""Settings of the process: database, model, address, limits, logs."""
 
 from __future__ import annotations
 
@@ -10,10 +6,7 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from tamsoat.inference_service.errors import EXIT_USAGE, TamsoatError
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 ENV_PREFIX = "TAMSOAT_"
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
@@ -34,19 +27,8 @@ PLACEHOLDER_SECRETS = frozenset(
 """Passwords that documentation and examples use; refused outside development."""
 
 
-class SettingsError(TamsoatError):
-    """The environment holds a value that the service cannot or will not run with."""
-
-    status = 500
-    title = "Settings cannot be used"
-    slug = "settings"
-    exit_code = EXIT_USAGE
-
-
-class Settings(BaseSettings):
-    """The configuration of one service process; the units are in the names and descriptions."""
-
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
+class ServerSettings(BaseModel):
+    """Process, database, model and limits."""
 
     environment: Literal["production", "development"] = Field(
         "production", description="`development` permits placeholder passwords; leave it alone in a hospital"
@@ -69,11 +51,32 @@ class Settings(BaseSettings):
         0, ge=0, le=1024, description="threads for inference, count; 0: one per core that the process may use"
     )
     batch_tiles: int = Field(8, ge=1, le=1024, description="most tiles in one inference batch, count")
-    host: str = Field("127.0.0.1", description="address to listen on; only loopback unless behind a proxy (below)")
+    host: str = Field(
+        "127.0.0.1", description="address to listen on; anything else than loopback needs accounts and `public_url`"
+    )
     port: int = Field(8000, ge=0, le=65535, description="TCP port to listen on; 0: any free port, printed at start")
-    behind_authenticating_proxy: bool = Field(
-        False,
-        description="`true` states that a proxy in front signs every user in; only then `host` may be non-loopback",
+    public_url: str = Field(
+        "",
+        description="address by which browsers and the HIS reach the service, for example "
+        "`https://tamsoat.hospital.example`; empty: http on the loopback address",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="addresses of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed, "
+        "separated by commas; empty: none",
+    )
+    access: Literal["auto", "accounts"] = Field(
+        "auto",
+        description="`accounts`: everyone signs in; `auto`: the same, except that a service which listens on the "
+        "loopback address serves its own machine without sign-in until the first account or client exists",
+    )
+    data_dir: Path | None = Field(
+        None, description="folder for keys, files and uploads; unset: that of the SQLite file, or `var`"
+    )
+    keys_file: Path | None = Field(
+        None,
+        description="file of the keys that encrypt personal data and sign checkpoints; made at the first start, "
+        "readable by its owner only; keep a copy apart from the database's; unset: `keys.json` in the data folder",
     )
     allowed_hosts: str = Field(
         "",
@@ -105,11 +108,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_unsafe(self) -> Self:
-        if self.host not in LOOPBACK_HOSTS and not self.behind_authenticating_proxy:
+        if self.public_url and not _is_web_address(self.public_url):
+            raise ValueError("public_url must be https://host[:port] (http only for a loopback host), without a path")
+        if self.host not in LOOPBACK_HOSTS and not self.public_url.startswith("https://"):
             raise ValueError(
-                f"host {self.host} can be reached from other machines and this version has no accounts: "
-                f"put an authenticating proxy in front and set {ENV_PREFIX}BEHIND_AUTHENTICATING_PROXY=true, "
-                "or listen on 127.0.0.1"
+                f"host {self.host} can be reached from other machines: passwords must not cross a network in the "
+                f"clear, so put a reverse proxy with TLS in front and set {ENV_PREFIX}PUBLIC_URL=https://… "
+                "(docs/operations.md), or listen on 127.0.0.1"
             )
         try:
             password = unquote(urlsplit(self.database_url).password or "").lower()
@@ -137,21 +142,38 @@ class Settings(BaseSettings):
     def host_names(self) -> frozenset[str]:
         """Host names (lower case, no port) that a request may be addressed to."""
         further = {name.strip().lower() for name in self.allowed_hosts.split(",") if name.strip()}
-        return frozenset({*LOOPBACK_HOSTS, self.host.lower(), *further})
+        public = (urlsplit(self.public_url).hostname or "").lower()
+        return frozenset({*LOOPBACK_HOSTS, self.host.lower(), *further, *([public] if public else [])})
+
+    @property
+    def data_folder(self) -> Path:
+        """Where keys, files and uploads are kept unless another setting says otherwise."""
+        if self.data_dir is not None:
+            return self.data_dir
+        scheme, _, rest = self.database_url.partition(":///")
+        return Path(rest.partition("?")[0]).parent if scheme.startswith("sqlite") and rest else Path("var")
+
+    @property
+    def keys_path(self) -> Path:
+        """The file of the keys."""
+        return self.keys_file if self.keys_file is not None else self.data_folder / "keys.json"
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach the service by https (decides the attributes of cookies)."""
+        return self.public_url.startswith("https://")
+
+    @property
+    def listens_on_loopback(self) -> bool:
+        """Whether only this machine reaches the port, without a public name."""
+        return self.host in LOOPBACK_HOSTS and not self.secure
 
 
-def load_settings(**overrides: object) -> Settings:
-    """Read the environment; ``overrides`` (those not None) win over it.
-
-    Raises:
-        SettingsError: a value cannot be used; the text names the variable, not its value.
-    """
-    given = {name: value for name, value in overrides.items() if value is not None}
+def _is_web_address(url: str) -> bool:
     try:
-        return Settings(**given)  # type: ignore[arg-type]
-    except ValidationError as error:
-        problems = []
-        for item in error.errors(include_input=False, include_url=False):
-            variable = ENV_PREFIX + "_".join(str(part) for part in item["loc"]).upper() if item["loc"] else ""
-            problems.append(f"{variable}: {item['msg']}" if variable else item["msg"])
-        raise SettingsError("; ".join(problems).replace("Value error, ", "")) from error
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    plain = parts.path in ("", "/") and not parts.query and not parts.fragment and not parts.username
+    return plain and bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK_HOSTS))

@@ -1,0 +1,1 @@
+"""Who may do what: facilities, accounts, clients, sessions, access rules."""

@@ -1,0 +1,10 @@
+"""Machine clients, sign-in through OpenID Connect, idempotency keys."""
+
+from __future__ import annotations
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    pass

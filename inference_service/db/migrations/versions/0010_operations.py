@@ -1,0 +1,10 @@
+"""Retention and backup records."""
+
+from __future__ import annotations
+
+revision = "0010"
+down_revision = "0009"
+
+
+def upgrade() -> None:
+    pass

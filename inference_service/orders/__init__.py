@@ -1,0 +1,1 @@
+"""Orders, specimens and their clinical context."""

@@ -1,0 +1,9 @@
+"""Settings: webhooks."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+
+class WebhookSettings(BaseModel):
+    """Webhooks."""

@@ -1,0 +1,1 @@
+"""Content-addressed storage of files: local disk or S3."""

@@ -1,0 +1,1 @@
+"""Slide images on their way in: resumable and plain uploads, slides."""

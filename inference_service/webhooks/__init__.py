@@ -1,0 +1,1 @@
+"""Signed notifications to the HIS, their deliveries and retries."""

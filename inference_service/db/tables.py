@@ -6,7 +6,8 @@ from tamsoat.inference_service.accounts import tables as account_tables
 from tamsoat.inference_service.audit import tables as audit_tables
 from tamsoat.inference_service.db.base import Base
 from tamsoat.inference_service.screening import tables as screening_tables
+from tamsoat.inference_service.webhooks import tables as webhook_tables
 
-__all__ = ["account_tables", "audit_tables", "metadata", "screening_tables"]
+__all__ = ["account_tables", "audit_tables", "metadata", "screening_tables", "webhook_tables"]
 
 metadata = Base.metadata

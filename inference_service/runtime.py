@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from tamsoat.inference_service.audit import service as audit
+from tamsoat.inference_service.audit.reads import ReadLog
 from tamsoat.inference_service.audit.schemas import Action, Event
 from tamsoat.inference_service.db import encryption, migrations
 from tamsoat.inference_service.db.keyring import Keyring, open_keyring
@@ -15,6 +16,7 @@ from tamsoat.inference_service.engine.engine import Engine
 from tamsoat.inference_service.errors import EXIT_MODEL, TamsoatError
 from tamsoat.inference_service.settings import Settings
 from tamsoat.inference_service.slides.decode import DecodeLimits
+from tamsoat.inference_service.transport import tracing
 from tamsoat.inference_service.transport.admission import Admission
 from tamsoat.inference_service.transport.metrics import Metrics
 from tamsoat.models.bundle import Bundle, BundleError, default_bundle, read_bundle
@@ -43,6 +45,7 @@ class Runtime:
     bundle: Bundle
     engine: Engine
     database: Database
+    read_log: ReadLog
     admission: Admission
     metrics: Metrics
     limits: DecodeLimits
@@ -50,7 +53,9 @@ class Runtime:
     def close(self) -> None:
         """Stop the engine, then close the database."""
         self.engine.close()
+        self.read_log.close()
         self.database.close()
+        tracing.shut_down()
         log.info("service_stopped")
 
 
@@ -62,6 +67,7 @@ def open_runtime(settings: Settings) -> Runtime:
         EngineError: the network does not run or fails its self-test.
         DatabaseUrlError, DatabaseUnavailableError, StorageFullError: the database cannot be used.
     """
+    tracing.configure(settings.otlp_endpoint)
     try:
         bundle = read_bundle(settings.model if settings.model is not None else default_bundle())
     except BundleError as error:
@@ -69,6 +75,7 @@ def open_runtime(settings: Settings) -> Runtime:
     keyring = open_keyring(settings.keys_path)
     encryption.install(keyring)
     database = Database(settings.database_url, wait_s=settings.database_wait_s, pool_size=settings.database_pool)
+    tracing.observe(database.engine)
     try:
         revision = migrations.upgrade(database)
         engine = Engine(
@@ -104,6 +111,7 @@ def open_runtime(settings: Settings) -> Runtime:
         bundle=bundle,
         engine=engine,
         database=database,
+        read_log=ReadLog(database),
         admission=Admission(settings.concurrent_requests, settings.queued_requests, metrics),
         metrics=metrics,
         limits=DecodeLimits(max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.audit.tables import HEAD_ID, AuditEntry, AuditHead
+from tamsoat.inference_service.db.base import Base
 
 READ_ROWS = 2_000
 """Rows fetched at a time while verifying; bounds memory."""
@@ -37,6 +38,7 @@ class Head(NamedTuple):
 
 
 _COLUMNS = [getattr(AuditEntry, name) for name in Row._fields]
+_ENTRIES, _HEADS = Base.metadata.tables["audit_entries"], Base.metadata.tables["audit_head"]
 _HEAD = select(AuditHead.sequence, AuditHead.entry_hash).where(AuditHead.id == HEAD_ID)
 
 
@@ -58,14 +60,12 @@ def read_head(session: Session) -> Head | None:
     return None if row is None else Head(*row)
 
 
-def append(session: Session, row: Row) -> None:
-    """Insert ``row`` and move the head to it."""
-    session.execute(insert(AuditEntry).values(row._asdict()))
+def append(session: Session, rows: Sequence[Row]) -> None:
+    """Insert ``rows`` (at least one) in their order and move the head to the last."""
+    session.execute(insert(_ENTRIES), [row._asdict() for row in rows])
+    last = rows[-1]
     session.execute(
-        update(AuditHead)
-        .where(AuditHead.id == HEAD_ID)
-        .values(sequence=row.sequence, entry_hash=row.entry_hash)
-        .execution_options(synchronize_session=False)
+        update(_HEADS).where(_HEADS.c.id == HEAD_ID).values(sequence=last.sequence, entry_hash=last.entry_hash)
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
@@ -32,23 +32,46 @@ def append(session: Session, event: Event) -> int:
     Raises:
         AuditBrokenError: the head of the log is missing (someone removed it); nothing may follow.
     """
+    return append_all(session, [event])
+
+
+def append_all(session: Session, events: Sequence[Event]) -> int:
+    """Add ``events`` in their order, as :func:`append` does, and return the last one's sequence number.
+
+    Raises:
+        AuditBrokenError: see :func:`append`.
+    """
     head = repository.lock_head(session)
     if head is None:
         raise AuditBrokenError("the head of the audit log is missing; run `tamsoat audit verify` and call IT")
-    unhashed = Row(
-        sequence=head.sequence + 1,
-        occurred_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        actor=event.actor,
-        action=event.action.value,
-        subject=event.subject,
-        digests=canonical_json(dict(event.digests)),
-        facility=event.facility,
-        details=canonical_json(dict(event.details)) if event.details else None,
-        previous_hash=head.entry_hash,
-        entry_hash="",
-    )
-    repository.append(session, unhashed._replace(entry_hash=content_hash(unhashed)))
-    return unhashed.sequence
+    rows = chain(events, head, datetime.now(UTC))
+    if rows:
+        repository.append(session, rows)
+    return head.sequence + len(rows)
+
+
+def chain(events: Iterable[Event], head: Head, moment: datetime) -> list[Row]:
+    """The rows of ``events`` after ``head``, each with its place and hash."""
+    occurred_at = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    rows: list[Row] = []
+    sequence, last_hash = head
+    for event in events:
+        sequence += 1
+        unhashed = Row(
+            sequence=sequence,
+            occurred_at=occurred_at,
+            actor=event.actor,
+            action=event.action.value,
+            subject=event.subject,
+            digests=canonical_json(dict(event.digests)),
+            facility=event.facility,
+            details=canonical_json(dict(event.details)) if event.details else None,
+            previous_hash=last_hash,
+            entry_hash="",
+        )
+        last_hash = content_hash(unhashed)
+        rows.append(unhashed._replace(entry_hash=last_hash))
+    return rows
 
 
 def verify(session: Session) -> Verification:

@@ -6,7 +6,7 @@ on how a database or a driver represents a value.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Integer, String, Text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tamsoat.inference_service.db.base import Base
@@ -21,6 +21,7 @@ class AuditEntry(Base):
     """One event. Rows are inserted, never changed or removed (triggers refuse both)."""
 
     __tablename__ = "audit_entries"
+    __table_args__ = (Index("ix_audit_entries_facility_sequence", "facility", "sequence"),)
 
     sequence: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False
@@ -52,3 +53,36 @@ class AuditHead(Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     sequence: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"))
     entry_hash: Mapped[str] = mapped_column(String(64))
+
+
+class AuditCheckpoint(Base):
+    """The signed state of the log when it had ``size`` entries. Rows are inserted, never changed or removed."""
+
+    __tablename__ = "audit_checkpoints"
+
+    size: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False
+    )
+    root: Mapped[str] = mapped_column(String(64))
+    """Root of the Merkle tree over the first ``size`` entries, hex."""
+    created_at: Mapped[str] = mapped_column(String(32))
+    """UTC, as ``AuditEntry.occurred_at``; part of the signed text."""
+    note: Mapped[str] = mapped_column(Text())
+    """The signed text (C2SP tlog-checkpoint), signature included: what is kept elsewhere."""
+
+
+class AuditSubtree(Base):
+    """The root of a complete subtree of 2**level entries, kept so that proofs need not read the whole log.
+
+    Derived from the entries, and rebuilt and compared by verification. Levels are multiples of 8.
+    """
+
+    __tablename__ = "audit_subtrees"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+
+    level: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False
+    )
+    """The subtree holds entries ``position * 2**level + 1`` to ``(position + 1) * 2**level``."""
+    hash: Mapped[str] = mapped_column(String(64))

@@ -64,7 +64,8 @@ def test_hash_is_an_rfc_6962_leaf_over_canonical_json(audit_db: Path) -> None:
         "UPDATE audit_entries SET actor = 'x' WHERE sequence = 3",
         "DELETE FROM audit_entries WHERE sequence = 3",
         "DELETE FROM audit_entries",
-        "INSERT INTO audit_entries SELECT 99, occurred_at, actor, action, subject, digests, previous_hash, entry_hash"
+        "INSERT INTO audit_entries (sequence, occurred_at, actor, action, subject, digests, previous_hash, entry_hash)"
+        " SELECT 99, occurred_at, actor, action, subject, digests, previous_hash, entry_hash"
         " FROM audit_entries WHERE sequence = 3",
         "INSERT OR REPLACE INTO audit_entries SELECT * FROM audit_entries WHERE sequence = 3",
         "UPDATE audit_head SET sequence = 3",

@@ -55,7 +55,7 @@ def insert(connection: sqlite3.Connection, chance: random.Random) -> set[int]:
         ).fetchone()
         row[6] = before[0] if before else "0" * 64
         row[7] = rehash(row)
-    connection.execute("INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    connection.execute("INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     return {sequence}
 
 
@@ -63,7 +63,7 @@ def append(connection: sqlite3.Connection, chance: random.Random) -> set[int]:
     row = list(connection.execute("SELECT * FROM audit_entries WHERE sequence = ?", (ENTRIES,)).fetchone())
     row[0], row[6] = ENTRIES + 1, row[7]
     row[7] = rehash(row)
-    connection.execute("INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    connection.execute("INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     return {ENTRIES + 1}
 
 

@@ -17,7 +17,8 @@ from tamsoat.inference_service.operations import endpoints as operations
 from tamsoat.inference_service.runtime import Runtime, open_runtime
 from tamsoat.inference_service.screening import endpoints as screening
 from tamsoat.inference_service.settings import Settings, load_settings
-from tamsoat.inference_service.transport import logs, problems
+from tamsoat.inference_service.transport import logs, problems, tracing
+from tamsoat.inference_service.transport.drain import Drain
 from tamsoat.inference_service.transport.middleware import HostGuard, RequestContext
 from tamsoat.inference_service.transport.uploads import BodyLimit
 from tamsoat.inference_service.web import endpoints as web
@@ -47,6 +48,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
         lifespan=lambda app: _lifespan(app, settings, runtime),
     )
     app.state.settings = settings
+    app.state.drain = Drain()
     problems.install(app)
     for router in (screening.inference, screening.analyses, operations.router, web.router):
         app.include_router(router)
@@ -55,6 +57,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes, timeout_s=settings.upload_timeout_s)
     app.add_middleware(HostGuard, host_names=settings.host_names)
     app.add_middleware(RequestContext)
+    app.add_middleware(tracing.TraceRequests)
     return app
 
 

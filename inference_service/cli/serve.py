@@ -18,8 +18,10 @@ from rich.console import Console
 from tamsoat.inference_service.app import create_app
 from tamsoat.inference_service.errors import EXIT_USAGE, TamsoatError
 from tamsoat.inference_service.runtime import open_runtime
-from tamsoat.inference_service.settings import load_settings
+from tamsoat.inference_service.settings import LOOPBACK_HOSTS, load_settings
 from tamsoat.inference_service.transport import logs
+from tamsoat.inference_service.transport.server import Server
+from tamsoat.inference_service.transport.systemd import inherited_listener
 
 BACKLOG = 512
 
@@ -44,7 +46,7 @@ def serve(
     """Answer screening requests over HTTP until stopped (Ctrl-C or SIGTERM finishes the running ones first)."""
     settings = load_settings(host=host, port=port, model=model, database_url=database_url, threads=threads)
     logs.configure(settings.log_level, settings.log_format)
-    listener = listen(settings.host, settings.port)
+    listener = inherited_listener(loopback_only=settings.host in LOOPBACK_HOSTS) or listen(settings.host, settings.port)
     with listener:
         runtime = open_runtime(settings)
         address = _url(settings.host, listener.getsockname()[1])
@@ -55,9 +57,10 @@ def serve(
         console.print(f"  database  {runtime.database.engine.url.render_as_string(hide_password=True)}")
         if settings.access == "auto" and settings.listens_on_loopback:
             console.print("  access    this machine without sign-in, until the first account or client exists")
-        server = uvicorn.Server(
+        app = create_app(settings, runtime)
+        server = Server(
             uvicorn.Config(
-                create_app(settings, runtime),
+                app,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -65,7 +68,9 @@ def serve(
                 forwarded_allow_ips=settings.trusted_proxies,
                 timeout_graceful_shutdown=settings.shutdown_grace_s,
                 lifespan="on",
-            )
+            ),
+            app.state.drain,
+            settings.drain_delay_s,
         )
         with _signals_end_quietly():
             server.run(sockets=[listener])

@@ -70,6 +70,8 @@ async def healthz() -> Health:
 )
 async def readyz(request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]) -> Readiness:
     """Asks the database and runs the network on a small blank image."""
+    if request.app.state.drain.active:
+        raise NotReadyError("the process is about to stop; send the request to another server")
     try:
         await to_thread.run_sync(runtime.database.ping)
         async with asyncio.timeout(PROBE_TIMEOUT_S):

@@ -8,6 +8,8 @@ import sys
 import structlog
 from structlog.typing import Processor
 
+from tamsoat.inference_service.transport.tracing import add_trace_id
+
 
 def configure(level: str, style: str) -> None:
     """Send structlog's and the standard library's lines through the same renderer.
@@ -16,6 +18,7 @@ def configure(level: str, style: str) -> None:
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_trace_id,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

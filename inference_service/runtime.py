@@ -16,6 +16,7 @@ from tamsoat.inference_service.engine.engine import Engine
 from tamsoat.inference_service.errors import EXIT_MODEL, TamsoatError
 from tamsoat.inference_service.settings import Settings
 from tamsoat.inference_service.slides.decode import DecodeLimits
+from tamsoat.inference_service.storage.store import ContentStore, open_store
 from tamsoat.inference_service.transport import tracing
 from tamsoat.inference_service.transport.admission import Admission
 from tamsoat.inference_service.transport.metrics import Metrics
@@ -45,6 +46,7 @@ class Runtime:
     bundle: Bundle
     engine: Engine
     database: Database
+    store: ContentStore
     read_log: ReadLog
     admission: Admission
     metrics: Metrics
@@ -111,6 +113,7 @@ def open_runtime(settings: Settings) -> Runtime:
         bundle=bundle,
         engine=engine,
         database=database,
+        store=open_store(settings),
         read_log=ReadLog(database),
         admission=Admission(settings.concurrent_requests, settings.queued_requests, metrics),
         metrics=metrics,

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from tamsoat.inference_service.accounts import client_tables
 from tamsoat.inference_service.accounts import tables as account_tables
 from tamsoat.inference_service.audit import tables as audit_tables
 from tamsoat.inference_service.db.base import Base
 from tamsoat.inference_service.orders import tables as order_tables
 from tamsoat.inference_service.patients import tables as patient_tables
 from tamsoat.inference_service.screening import tables as screening_tables
+from tamsoat.inference_service.transport import idempotency_tables
+from tamsoat.inference_service.uploads import tables as upload_tables
 from tamsoat.inference_service.webhooks import tables as webhook_tables
 
 __all__ = [
     "account_tables",
     "audit_tables",
+    "client_tables",
+    "idempotency_tables",
     "metadata",
     "order_tables",
     "patient_tables",
     "screening_tables",
+    "upload_tables",
     "webhook_tables",
 ]
 

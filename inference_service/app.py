@@ -17,9 +17,10 @@ from tamsoat.inference_service.operations import endpoints as operations
 from tamsoat.inference_service.runtime import Runtime, open_runtime
 from tamsoat.inference_service.screening import endpoints as screening
 from tamsoat.inference_service.settings import Settings, load_settings
-from tamsoat.inference_service.transport import logs, problems, tracing
+from tamsoat.inference_service.transport import logs, problems
 from tamsoat.inference_service.transport.drain import Drain
 from tamsoat.inference_service.transport.middleware import HostGuard, RequestContext
+from tamsoat.inference_service.transport.request_spans import TraceRequests
 from tamsoat.inference_service.transport.uploads import BodyLimit
 from tamsoat.inference_service.web import endpoints as web
 
@@ -57,7 +58,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes, timeout_s=settings.upload_timeout_s)
     app.add_middleware(HostGuard, host_names=settings.host_names)
     app.add_middleware(RequestContext)
-    app.add_middleware(tracing.TraceRequests)
+    app.add_middleware(TraceRequests)
     return app
 
 

@@ -20,6 +20,7 @@ from tamsoat.inference_service.engine.rescale import rescale
 from tamsoat.inference_service.engine.sampling import sample_bilinear, softmax
 from tamsoat.inference_service.engine.session import MAP_OUTPUTS, PEAK_OUTPUTS, NetworkSession, least_side_px
 from tamsoat.inference_service.engine.tiling import TilePlan, cut_tiles, plan_tiles
+from tamsoat.inference_service.transport import tracing
 from tamsoat.models.bundle import Bundle
 from tamsoat.models.decision import decide
 
@@ -85,7 +86,8 @@ class Engine:
         scaled = rescale(image, mpp, self.bundle.mpp)
         height_px, width_px = scaled.pixels.shape[:2]
         plan = self._plan(width_px, height_px)
-        scores, xy_px, probabilities = self._worker.run(cut_tiles(scaled.pixels, plan), PEAK_OUTPUTS)
+        with tracing.span("engine", tiles=plan.n_tiles):
+            scores, xy_px, probabilities = self._worker.run(cut_tiles(scaled.pixels, plan), PEAK_OUTPUTS)
         threshold = self.bundle.operating_points.detection_score
         found = (scores >= threshold) & (scores > 0)
         tile, peak = np.nonzero(found)

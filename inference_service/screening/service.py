@@ -22,6 +22,7 @@ from tamsoat.inference_service.screening.result import screen_image
 from tamsoat.inference_service.screening.schemas import Cell, FieldAssessment, ModelIdentity, Quality
 from tamsoat.inference_service.screening.tables import Analysis, Finding
 from tamsoat.inference_service.slides.decode import DecodedImage, DecodeLimits, decode_bytes
+from tamsoat.inference_service.transport import tracing
 from tamsoat.models.bundle import Bundle
 
 IMAGE_NAME = "image"
@@ -54,7 +55,8 @@ def screen(engine: Engine, data: bytes, mpp: float, limits: DecodeLimits) -> Scr
         ImageError: the bytes are not an image that can be screened (400, 413, 415, 422).
         EngineError, EngineInputError: inference failed or the image does not suit it.
     """
-    image = decode_bytes(data, IMAGE_NAME, limits)
+    with tracing.span("decode"):
+        image = decode_bytes(data, IMAGE_NAME, limits)
     result = screen_image(engine, image, mpp, name=f"sha256:{image.sha256}")
     values = {name: getattr(result, name) for name in type(result).model_fields}
     answer = AnalysisAnswer(**values, analysis_id=str(uuid.uuid4()))

@@ -13,9 +13,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span, SpanKind, Tracer
@@ -62,13 +59,14 @@ def span(name: str, **attributes: Value) -> AbstractContextManager[object]:
     """A span around a block; ``attributes`` are codes and counts, written as ``tamsoat.<name>``."""
     if not _installed:
         return nullcontext()
-    return _span(name, {f"tamsoat.{key}": value for key, value in attributes.items()})
+    return open_span(name, {f"tamsoat.{key}": value for key, value in attributes.items()})
 
 
 @contextmanager
-def _span(
+def open_span(
     name: str, attributes: dict[str, Value], *, kind: SpanKind | None = None, parent: Any = None
 ) -> Iterator[Span]:
+    """A span whose attributes are named as given; only while :func:`enabled`."""
     from opentelemetry.trace import SpanKind, Status, StatusCode
 
     _, tracer = _installed[0]
@@ -101,7 +99,7 @@ def observe(engine: Engine) -> None:
         if not _installed or context is None:
             return
         verb = statement.lstrip().partition(" ")[0].upper()[:12]
-        context.tamsoat_span = _span(f"database {verb}", {"db.system.name": system, "db.operation.name": verb})
+        context.tamsoat_span = open_span(f"database {verb}", {"db.system.name": system, "db.operation.name": verb})
         context.tamsoat_span.__enter__()
 
     def after(_connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: bool) -> None:
@@ -128,44 +126,6 @@ def _leave(context: Any, error: BaseException | None) -> None:
     except BaseException as same:
         if same is not error:
             raise
-
-
-class TraceRequests:
-    """Outermost middleware: one span per request, child of the caller's ``traceparent`` (W3C Trace Context)."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _installed:
-            await self.app(scope, receive, send)
-            return
-        from opentelemetry.trace import SpanKind, Status, StatusCode
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-        headers = Headers(scope=scope)
-        carrier = {name: headers[name] for name in ("traceparent", "tracestate") if name in headers}
-        parent = TraceContextTextMapPropagator().extract(carrier)
-        status = 0
-
-        async def send_seen(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        method = scope["method"] if scope["method"].isalpha() and len(scope["method"]) < 10 else "other"
-        with _span(method, {"http.request.method": method}, kind=SpanKind.SERVER, parent=parent) as current:
-            try:
-                await self.app(scope, receive, send_seen)
-            finally:
-                route = str(getattr(scope.get("route"), "path", "other"))
-                current.update_name(f"{method} {route}")
-                current.set_attribute("http.route", route)
-                current.set_attribute("http.response.status_code", status)
-                current.set_attribute("tamsoat.request_id", scope.get("tamsoat.request_id", ""))
-                if status >= 500:
-                    current.set_status(Status(StatusCode.ERROR))
 
 
 def add_trace_id(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -48,6 +48,14 @@ class TamsoatError(Exception):
         super().__init__(detail)
         self.detail = detail
 
+    def headers(self) -> dict[str, str]:
+        """Further headers of the HTTP answer, for example ``Retry-After``."""
+        return {}
+
+    def members(self) -> dict[str, object]:
+        """Further members of the problem document (RFC 9457, section 3.2), for programs; never personal data."""
+        return {}
+
     @classmethod
     def type_uri(cls) -> str:
         """Return the RFC 9457 ``type`` of this kind of problem."""

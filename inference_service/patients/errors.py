@@ -21,6 +21,15 @@ class PatientExistsError(TamsoatError):
     title = "Patient exists already"
     slug = "patient-exists"
 
+    def __init__(self, patient_id: str) -> None:
+        super().__init__(
+            f"an identifier belongs to patient {patient_id} already: use that one, or correct the identifier"
+        )
+        self.patient_id = patient_id
+
+    def members(self) -> dict[str, object]:
+        return {"patient_id": self.patient_id}
+
 
 class PatientAmbiguousError(TamsoatError):
     """The identifiers belong to different patients of this facility; merge them or correct the identifiers."""
@@ -28,6 +37,13 @@ class PatientAmbiguousError(TamsoatError):
     status = 409
     title = "Identifiers of different patients"
     slug = "patient-ambiguous"
+
+    def __init__(self, patient_ids: list[str]) -> None:
+        super().__init__("the identifiers belong to different patients: merge them, or correct the identifiers")
+        self.patient_ids = patient_ids
+
+    def members(self) -> dict[str, object]:
+        return {"patient_ids": self.patient_ids}
 
 
 class PatientInactiveError(TamsoatError):
@@ -52,6 +68,13 @@ class IdentifierNeedsConfirmationError(TamsoatError):
     status = 409
     title = "Please confirm"
     slug = "identifier-needs-confirmation"
+
+    def __init__(self, codes: list[str]) -> None:
+        super().__init__(f"please check, and send it again with `confirm` if it is right: {', '.join(codes)}")
+        self.codes = codes
+
+    def members(self) -> dict[str, object]:
+        return {"confirm": self.codes}
 
 
 class IdentifierNotFoundError(TamsoatError):

@@ -52,6 +52,8 @@ def answer_error(request: Request, error: Exception) -> Problem:
         shown = None
     if shown is not None:
         status, title, type_uri, detail = shown.status, shown.title, shown.type_uri(), shown.detail
+        headers.update(shown.headers())
+        extra.update(shown.members())
     elif isinstance(error, HTTPException):
         status, detail = error.status_code, str(error.detail)
         title = HTTPStatus(status).phrase
@@ -63,6 +65,8 @@ def answer_error(request: Request, error: Exception) -> Problem:
         detail = "the server failed on this request; give the request id to whoever runs it"
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.setdefault("Retry-After", str(request.app.state.settings.retry_after_s))
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers.setdefault("WWW-Authenticate", 'Bearer realm="tamsoat"')
     request.scope["tamsoat.problem"] = type_uri
     body = {"type": type_uri, "title": title, "status": status, "detail": detail}
     body |= {"request_id": request.scope.get("tamsoat.request_id", ""), **extra}
@@ -116,6 +120,18 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         "status": {"type": "integer", "description": "The HTTP status"},
         "detail": {"type": "string", "description": "What is wrong this time and what to do about it"},
         "request_id": {"type": "string", "description": "Names this request in the server's log"},
+        "patient_id": {"type": "string", "description": "Of `patient-exists`: the patient who has the identifier"},
+        "patient_ids": {
+            "type": "array",
+            "description": "Of `patient-ambiguous`: the patients who have the identifiers",
+            "items": {"type": "string"},
+        },
+        "order_id": {"type": "string", "description": "Of `order-exists`: the order that has the number"},
+        "confirm": {
+            "type": "array",
+            "description": "Of `identifier-needs-confirmation`: the codes to send in `confirm`",
+            "items": {"type": "string"},
+        },
         "errors": {
             "type": "array",
             "description": "Only for requests with invalid fields",

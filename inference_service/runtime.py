@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 
 import structlog
 
+from tamsoat.inference_service.accounts.cache import AccessCache
+from tamsoat.inference_service.accounts.key_fetch import ClientKeys
+from tamsoat.inference_service.accounts.tokens import AccessTokens
 from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.audit.reads import ReadLog
 from tamsoat.inference_service.audit.schemas import Action, Event
@@ -16,6 +20,7 @@ from tamsoat.inference_service.engine.engine import Engine
 from tamsoat.inference_service.errors import EXIT_MODEL, TamsoatError
 from tamsoat.inference_service.settings import Settings
 from tamsoat.inference_service.slides.decode import DecodeLimits
+from tamsoat.inference_service.slides.sandbox import Decoder
 from tamsoat.inference_service.storage.store import ContentStore, open_store
 from tamsoat.inference_service.transport import tracing
 from tamsoat.inference_service.transport.admission import Admission
@@ -24,6 +29,8 @@ from tamsoat.models.bundle import Bundle, BundleError, default_bundle, read_bund
 
 SYSTEM = "system"
 """The actor of the audit log for what the service does by itself."""
+
+MOST_DECODE_WORKERS = 4
 
 log = structlog.get_logger("tamsoat.service")
 
@@ -47,13 +54,18 @@ class Runtime:
     engine: Engine
     database: Database
     store: ContentStore
+    decoder: Decoder
     read_log: ReadLog
+    tokens: AccessTokens
+    client_keys: ClientKeys
     admission: Admission
     metrics: Metrics
     limits: DecodeLimits
+    access: AccessCache = field(default_factory=AccessCache)
 
     def close(self) -> None:
         """Stop the engine, then close the database."""
+        self.decoder.close()
         self.engine.close()
         self.read_log.close()
         self.database.close()
@@ -114,11 +126,19 @@ def open_runtime(settings: Settings) -> Runtime:
         engine=engine,
         database=database,
         store=open_store(settings),
+        decoder=Decoder(decode_workers(settings), settings.decode_memory_mib, settings.decode_timeout_s),
         read_log=ReadLog(database),
+        tokens=AccessTokens(keyring, database, settings),
+        client_keys=ClientKeys(settings),
         admission=Admission(settings.concurrent_requests, settings.queued_requests, metrics),
         metrics=metrics,
         limits=DecodeLimits(max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels),
     )
+
+
+def decode_workers(settings: Settings) -> int:
+    """How many images may be decoded at once: as the settings say, else one per core and at most four."""
+    return settings.decode_workers or max(1, min(MOST_DECODE_WORKERS, os.cpu_count() or 1))
 
 
 def _record_start(database: Database, bundle: Bundle) -> None:

@@ -20,6 +20,7 @@ from tamsoat.inference_service.screening import service
 from tamsoat.inference_service.screening.answers import AnalysisAnswer, AnalysisPage
 from tamsoat.inference_service.screening.scale import AbsurdScaleError, MissingScaleError, resolve_scale
 from tamsoat.inference_service.slides import errors as image_errors
+from tamsoat.inference_service.slides.sandbox import DecoderClosedError
 from tamsoat.inference_service.transport.admission import AdmittedRoute, BusyError
 from tamsoat.inference_service.transport.problems import InvalidRequestError, describe
 from tamsoat.inference_service.transport.uploads import UploadTooLargeError, UploadTooSlowError
@@ -73,6 +74,9 @@ Reader = Annotated[Principal, allow(*READERS, Role.RESEARCHER, Role.INTEGRATOR, 
             InvalidRequestError,
             AbsurdScaleError,
             image_errors.DamagedImageError,
+            image_errors.DecodeTimeoutError,
+            image_errors.DecodeCrashedError,
+            DecoderClosedError,
             image_errors.MultiPageImageError,
             image_errors.ImageTooSmallError,
             EngineInputError,
@@ -106,7 +110,9 @@ async def infer(
             raise ClientGoneError("the client left before its image was analysed; nothing was stored")
         data = await image.read()
         await image.close()
-        screened = await to_thread.run_sync(partial(service.screen, runtime.engine, data, scale_mpp, runtime.limits))
+        screened = await to_thread.run_sync(
+            partial(service.screen, runtime.engine, data, scale_mpp, runtime.limits, runtime.decoder)
+        )
         del data
         if await request.is_disconnected():
             raise ClientGoneError("the client left before its analysis was stored; nothing was stored")

@@ -22,6 +22,7 @@ from tamsoat.inference_service.screening.result import screen_image
 from tamsoat.inference_service.screening.schemas import Cell, FieldAssessment, ModelIdentity, Quality
 from tamsoat.inference_service.screening.tables import Analysis, Finding
 from tamsoat.inference_service.slides.decode import DecodedImage, DecodeLimits, decode_bytes
+from tamsoat.inference_service.slides.sandbox import Decoder
 from tamsoat.inference_service.transport import tracing
 from tamsoat.models.bundle import Bundle
 
@@ -48,15 +49,18 @@ class Screened:
     tiles: int
 
 
-def screen(engine: Engine, data: bytes, mpp: float, limits: DecodeLimits) -> Screened:
+def screen(engine: Engine, data: bytes, mpp: float, limits: DecodeLimits, decoder: Decoder | None = None) -> Screened:
     """Decode ``data`` and find its nuclei; blocks, to be called from a thread. Stores nothing.
+
+    Args:
+        decoder: decodes in a child process with limits; None: in this one, for bytes that are known.
 
     Raises:
         ImageError: the bytes are not an image that can be screened (400, 413, 415, 422).
         EngineError, EngineInputError: inference failed or the image does not suit it.
     """
     with tracing.span("decode"):
-        image = decode_bytes(data, IMAGE_NAME, limits)
+        image = decode_bytes(data, IMAGE_NAME, limits) if decoder is None else decoder.decode(data, IMAGE_NAME, limits)
     result = screen_image(engine, image, mpp, name=f"sha256:{image.sha256}")
     values = {name: getattr(result, name) for name in type(result).model_fields}
     answer = AnalysisAnswer(**values, analysis_id=str(uuid.uuid4()))

@@ -29,6 +29,7 @@ from PIL import Image
 from tamsoat.inference_service.slides.colour import to_upright_rgb
 from tamsoat.inference_service.slides.errors import (
     DamagedImageError,
+    DecodeCrashedError,
     EmptyImageError,
     ImageTooLargeError,
     ImageTooSmallError,
@@ -54,7 +55,6 @@ _DECODER_ERRORS = (
     OverflowError,
     struct.error,
     zlib.error,
-    MemoryError,
 )
 """What Pillow's decoders raise on damaged content."""
 
@@ -120,6 +120,7 @@ def decode_bytes(data: bytes, name: str, limits: DecodeLimits = DEFAULT_LIMITS) 
         UnsupportedImageError: another format, or a pixel type without a defined way to RGB (415).
         ImageTooLargeError: more bytes or pixels than ``limits`` allow (413).
         DamagedImageError: truncated or corrupt (422).
+        DecodeCrashedError: decoding takes more memory than there is (422).
         MultiPageImageError: animated or several pages (422).
         ImageTooSmallError: a side shorter than ``limits.min_side_px`` (422).
     """
@@ -136,6 +137,10 @@ def _decode(data: bytes, name: str, limits: DecodeLimits, start_s: float) -> Dec
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError(
             f"{name}: more than the limit of {limits.max_pixels / 1e6:.0f} megapixels; send single fields"
+        ) from error
+    except MemoryError as error:
+        raise DecodeCrashedError(
+            f"{name}: decoding takes more memory than is allowed; the file is damaged or made to do harm"
         ) from error
     except _DECODER_ERRORS as error:
         raise DamagedImageError(

@@ -65,3 +65,17 @@ class ImageTooSmallError(ImageError):
 
     title = "Image is too small"
     slug = "image-too-small"
+
+
+class DecodeTimeoutError(ImageError):
+    """Decoding took longer than the settings allow."""
+
+    title = "Image takes too long to decode"
+    slug = "image-decode-timeout"
+
+
+class DecodeCrashedError(ImageError):
+    """Decoding crashed or took more memory than the settings allow."""
+
+    title = "Image cannot be decoded"
+    slug = "image-decode-crashed"

@@ -12,6 +12,8 @@ from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from tamsoat.inference_service.accounts import token_endpoints
+from tamsoat.inference_service.accounts import endpoints as accounts
 from tamsoat.inference_service.accounts.access import describe_access
 from tamsoat.inference_service.operations import endpoints as operations
 from tamsoat.inference_service.runtime import Runtime, open_runtime
@@ -23,6 +25,7 @@ from tamsoat.inference_service.transport.middleware import HostGuard, RequestCon
 from tamsoat.inference_service.transport.request_spans import TraceRequests
 from tamsoat.inference_service.transport.uploads import BodyLimit
 from tamsoat.inference_service.web import endpoints as web
+from tamsoat.inference_service.webhooks import endpoints as webhooks
 
 DESCRIPTION = (
     "Finds and grades abnormal cells in cervical cytology images and keeps the proof of every result. "
@@ -51,8 +54,9 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     app.state.settings = settings
     app.state.drain = Drain()
     problems.install(app)
-    for router in (screening.inference, screening.analyses, operations.router, web.router):
+    for router in (accounts.router, screening.inference, screening.analyses, operations.router, web.router, token_endpoints.router):
         app.include_router(router)
+    app.include_router(webhooks.router)
     web.mount(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes, timeout_s=settings.upload_timeout_s)
@@ -64,11 +68,13 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings, runtime: Runtime | None) -> AsyncIterator[None]:
-    app.state.runtime = runtime or await to_thread.run_sync(open_runtime, settings)
+    app.state.runtime = opened = runtime or await to_thread.run_sync(open_runtime, settings)
     try:
+        if settings.run_worker:
+            await to_thread.run_sync(opened.jobs.start, opened, settings.worker_concurrency)
         yield
     finally:
-        await to_thread.run_sync(app.state.runtime.close)
+        await to_thread.run_sync(opened.close)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

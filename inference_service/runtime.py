@@ -18,6 +18,7 @@ from tamsoat.inference_service.db.keyring import Keyring, open_keyring
 from tamsoat.inference_service.db.session import Database
 from tamsoat.inference_service.engine.engine import Engine
 from tamsoat.inference_service.errors import EXIT_MODEL, TamsoatError
+from tamsoat.inference_service.jobs.jobs import Jobs
 from tamsoat.inference_service.settings import Settings
 from tamsoat.inference_service.slides.decode import DecodeLimits
 from tamsoat.inference_service.slides.sandbox import Decoder
@@ -62,9 +63,11 @@ class Runtime:
     metrics: Metrics
     limits: DecodeLimits
     access: AccessCache = field(default_factory=AccessCache)
+    jobs: Jobs = field(default_factory=Jobs)
 
     def close(self) -> None:
-        """Stop the engine, then close the database."""
+        """Finish or hand back jobs, stop the engine, then close the database."""
+        self.jobs.close()
         self.decoder.close()
         self.engine.close()
         self.read_log.close()

@@ -6,6 +6,8 @@ from tamsoat.inference_service.accounts import client_tables
 from tamsoat.inference_service.accounts import tables as account_tables
 from tamsoat.inference_service.audit import tables as audit_tables
 from tamsoat.inference_service.db.base import Base
+from tamsoat.inference_service.jobs import tables as job_tables
+from tamsoat.inference_service.operations import tables as operation_tables
 from tamsoat.inference_service.orders import tables as order_tables
 from tamsoat.inference_service.patients import tables as patient_tables
 from tamsoat.inference_service.screening import tables as screening_tables
@@ -18,7 +20,9 @@ __all__ = [
     "audit_tables",
     "client_tables",
     "idempotency_tables",
+    "job_tables",
     "metadata",
+    "operation_tables",
     "order_tables",
     "patient_tables",
     "screening_tables",

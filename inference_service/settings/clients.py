@@ -2,8 +2,51 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from pydantic import BaseModel, Field, field_validator
 
 
 class ClientSettings(BaseModel):
     """Machine clients, OpenID Connect, rate limits."""
+
+    token_lifetime_s: int = Field(
+        300, ge=30, le=300, description="seconds for which an access token of a machine client is valid"
+    )
+    client_key_networks: str = Field(
+        "",
+        description="private networks from which the public keys of machine clients may be fetched, in CIDR notation "
+        "separated by commas, for example `10.20.0.0/16`; empty: public addresses only",
+    )
+    client_key_timeout_s: float = Field(
+        5.0, gt=0, le=30, description="seconds within which the public keys of a machine client must arrive"
+    )
+    client_key_cache_s: int = Field(
+        300, ge=10, le=86400, description="seconds for which fetched public keys of a machine client are believed"
+    )
+    idempotency_hours: float = Field(
+        24.0, gt=0, le=720, description="hours for which the answer to an `Idempotency-Key` is kept"
+    )
+    idempotency_wait_s: float = Field(
+        5.0, ge=0, le=30, description="seconds that a repeated request waits for the first one's answer before a 409"
+    )
+
+    @field_validator("client_key_networks")
+    @classmethod
+    def _networks_are_networks(cls, value: str) -> str:
+        parse_networks(value)
+        return value
+
+    @property
+    def key_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The private networks that public keys may come from."""
+        return parse_networks(self.client_key_networks)
+
+
+def parse_networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The networks in a list separated by commas.
+
+    Raises:
+        ValueError: an entry is not a network in CIDR notation.
+    """
+    return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())

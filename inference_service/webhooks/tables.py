@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, Boolean, Float, ForeignKey, Index, Integer, String
+from sqlalchemy import JSON, BigInteger, Boolean, Float, ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tamsoat.inference_service.db.base import Base, UtcDateTime
@@ -84,10 +84,12 @@ class WebhookAttempt(Base):
     """One try to deliver, and what came of it."""
 
     __tablename__ = "webhook_attempts"
-    __table_args__ = (Index("ix_webhook_attempts_delivery_id", "delivery_id"), {"sqlite_autoincrement": True})
+    __table_args__ = (UniqueConstraint("delivery_id", "wake"), {"sqlite_autoincrement": True})
 
     number: Mapped[int] = mapped_column(_KEY, primary_key=True)
     delivery_id: Mapped[str] = mapped_column(ForeignKey("webhook_deliveries.id"))
+    wake: Mapped[int] = mapped_column(Integer)
+    """Which attempt of the delivery: recorded once, however often its step is repeated."""
     attempted_at: Mapped[datetime] = mapped_column(UtcDateTime())
     duration_s: Mapped[float] = mapped_column(Float(53))
     status: Mapped[int | None] = mapped_column(Integer)

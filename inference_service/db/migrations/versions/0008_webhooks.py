@@ -73,14 +73,15 @@ def _create_deliveries() -> None:
         "webhook_attempts",
         sa.Column("number", _KEY, primary_key=True),
         sa.Column("delivery_id", sa.String(36), nullable=False),
+        sa.Column("wake", sa.Integer(), nullable=False),
         sa.Column("attempted_at", _MOMENT, nullable=False),
         sa.Column("duration_s", sa.Float(53), nullable=False),
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("error", sa.String(32), nullable=True),
         sa.Column("excerpt", sa.Text(), nullable=True),
+        sa.UniqueConstraint("delivery_id", "wake", name="uq_webhook_attempts_delivery_id_wake"),
         sa.ForeignKeyConstraint(
             ["delivery_id"], ["webhook_deliveries.id"], name="fk_webhook_attempts_delivery_id_webhook_deliveries"
         ),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_webhook_attempts_delivery_id", "webhook_attempts", ["delivery_id"])

@@ -48,7 +48,7 @@ class TamsoatError(Exception):
         super().__init__(detail)
         self.detail = detail
 
-    def headers(self) -> dict[str, str]:
+    def http_headers(self) -> dict[str, str]:
         """Further headers of the HTTP answer, for example ``Retry-After``."""
         return {}
 

@@ -49,6 +49,18 @@ class ForbiddenError(TamsoatError):
     slug = "forbidden"
 
 
+class AccountSetupError(TamsoatError):
+    """The signed-in person must first choose a password or enrol the second factor."""
+
+    status = 403
+    title = "Account set-up unfinished"
+    slug = "account-setup"
+
+
+Pending = Literal["change-password", "enrol-second-factor"]
+"""What a person has to do before anything else works."""
+
+
 @dataclass(frozen=True)
 class Principal:
     """Who makes a request.
@@ -59,6 +71,7 @@ class Principal:
         facility_id: whose rows are visible.
         roles: a client has the role ``integrator`` alone.
         scopes: of a client's token, SMART v2 syntax (``system/ServiceRequest.crs``); empty for people.
+        pending: what the person has to do first; ``roles`` is empty until it is done.
     """
 
     actor: str
@@ -66,6 +79,7 @@ class Principal:
     facility_id: str
     roles: frozenset[Role]
     scopes: frozenset[str] = frozenset()
+    pending: Pending | None = None
 
     def has(self, *roles: Role) -> bool:
         """Whether one of ``roles`` is held."""
@@ -74,10 +88,14 @@ class Principal:
 
 @dataclass(frozen=True)
 class Access:
-    """The declaration of one endpoint; as a dependency it returns the principal or raises 401 or 403."""
+    """The declaration of one endpoint; as a dependency it returns the principal or raises 401 or 403.
+
+    ``during_setup``: also for a person who still has to choose a password or enrol the second factor.
+    """
 
     roles: frozenset[Role]
     scope: str | None = None
+    during_setup: bool = False
 
     def __call__(self, request: Request) -> Principal:
         from tamsoat.inference_service.accounts.authentication import authenticate
@@ -85,6 +103,10 @@ class Access:
         principal = authenticate(request)
         if principal is None:
             raise NotSignedInError("sign in, or send a valid bearer token")
+        if principal.pending is not None:
+            if self.during_setup:
+                return principal
+            raise AccountSetupError(f"finish signing in first: {principal.pending}")
         if not principal.has(*self.roles):
             needed = ", ".join(sorted(role.value for role in self.roles))
             raise ForbiddenError(f"this needs one of the roles: {needed}")
@@ -103,9 +125,9 @@ class Public:
         return None
 
 
-def allow(*roles: Role, scope: str | None = None) -> Any:
+def allow(*roles: Role, scope: str | None = None, during_setup: bool = False) -> Any:
     """``Depends`` for an endpoint that needs one of ``roles``; clients also need ``scope`` (None: never clients)."""
-    return Depends(Access(frozenset(roles), scope), scope="function")
+    return Depends(Access(frozenset(roles), scope, during_setup), scope="function")
 
 
 def public(reason: str) -> Any:

@@ -70,7 +70,7 @@ class RequestInFlightError(TamsoatError):
         super().__init__("the first request with this Idempotency-Key is still being executed; repeat it in a moment")
         self.retry_after_s = retry_after_s
 
-    def headers(self) -> dict[str, str]:
+    def http_headers(self) -> dict[str, str]:
         return {"Retry-After": str(self.retry_after_s)}
 
 

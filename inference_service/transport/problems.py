@@ -52,7 +52,7 @@ def answer_error(request: Request, error: Exception) -> Problem:
         shown = None
     if shown is not None:
         status, title, type_uri, detail = shown.status, shown.title, shown.type_uri(), shown.detail
-        headers.update(shown.headers())
+        headers.update(shown.http_headers())
         extra.update(shown.members())
     elif isinstance(error, HTTPException):
         status, detail = error.status_code, str(error.detail)

@@ -40,6 +40,11 @@ def active_identifier(session: Session, facility_id: str, system: str, value_has
     return session.scalar(query)
 
 
+def delete_identifiers(session: Session, patient_id: str) -> None:
+    """Remove every identifier of a patient, history included."""
+    session.execute(delete(PatientIdentifier).where(PatientIdentifier.patient_id == patient_id))
+
+
 def replace_tokens(session: Session, patient_id: str, tokens: set[str]) -> None:
     """Let the patient be found by exactly these hashes."""
     session.execute(delete(PatientToken).where(PatientToken.patient_id == patient_id))

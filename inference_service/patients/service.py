@@ -36,6 +36,15 @@ def get_current(session: Session, facility_id: str, patient_id: str) -> Patient:
         if patient.merged_into is None:
             break
         patient = get(session, facility_id, patient.merged_into, lock=True)
-    if not patient.active:
-        raise PatientInactiveError("this patient was erased or merged; nothing can be added")
+    require_active(patient)
     return patient
+
+
+def require_active(patient: Patient) -> None:
+    """Refuse changes of what was merged or erased.
+
+    Raises:
+        PatientInactiveError: it was.
+    """
+    if not patient.active:
+        raise PatientInactiveError("this patient was merged into another or erased; nothing of it changes any more")

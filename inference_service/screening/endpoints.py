@@ -21,14 +21,22 @@ from tamsoat.inference_service.screening.answers import AnalysisAnswer, Analysis
 from tamsoat.inference_service.screening.scale import AbsurdScaleError, MissingScaleError, resolve_scale
 from tamsoat.inference_service.slides import errors as image_errors
 from tamsoat.inference_service.slides.sandbox import DecoderClosedError
+from tamsoat.inference_service.transport import idempotency
 from tamsoat.inference_service.transport.admission import AdmittedRoute, BusyError
+from tamsoat.inference_service.transport.idempotency import IdempotentRoute, idempotency_key
 from tamsoat.inference_service.transport.problems import InvalidRequestError, describe
 from tamsoat.inference_service.transport.uploads import UploadTooLargeError, UploadTooSlowError
 
 PAGE_DEFAULT, PAGE_MOST = 50, 200
 
 log = structlog.get_logger("tamsoat.screening")
-inference = APIRouter(prefix="/api/v1", tags=["screening"], route_class=AdmittedRoute)
+
+
+class InferenceRoute(AdmittedRoute, IdempotentRoute):
+    """Takes a place first, then looks at the ``Idempotency-Key``."""
+
+
+inference = APIRouter(prefix="/api/v1", tags=["screening"], route_class=InferenceRoute)
 analyses = APIRouter(prefix="/api/v1", tags=["screening"])
 
 
@@ -61,6 +69,7 @@ Reader = Annotated[Principal, allow(*READERS, Role.RESEARCHER, Role.INTEGRATOR, 
     "/inference",
     response_model=AnalysisAnswer,
     summary="Screen one field image",
+    dependencies=[idempotency_key()],
     responses={
         **describe(
             NotSignedInError,
@@ -84,6 +93,7 @@ Reader = Annotated[Principal, allow(*READERS, Role.RESEARCHER, Role.INTEGRATOR, 
             BusyError,
             DatabaseUnavailableError,
             StorageFullError,
+            *idempotency.ERRORS,
         )
     },
 )

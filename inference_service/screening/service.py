@@ -12,7 +12,7 @@ from tamsoat.inference_service.accounts.access import Principal
 from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.audit.schemas import Action, Event, canonical_json, sha256_hex
 from tamsoat.inference_service.db.session import Database
-from tamsoat.inference_service.engine.engine import Engine
+from tamsoat.inference_service.engine.engine import Engine, Progress
 from tamsoat.inference_service.engine.rescale import SCALE_TOLERANCE
 from tamsoat.inference_service.engine.tiling import plan_tiles
 from tamsoat.inference_service.errors import TamsoatError
@@ -20,10 +20,10 @@ from tamsoat.inference_service.screening import repository
 from tamsoat.inference_service.screening.answers import AnalysisAnswer, AnalysisPage, AnalysisSummary
 from tamsoat.inference_service.screening.result import screen_image
 from tamsoat.inference_service.screening.schemas import Cell, FieldAssessment, ModelIdentity, Quality
-from tamsoat.inference_service.screening.tables import Analysis, Finding
+from tamsoat.inference_service.screening.tables import COMPLETED, PRIORITIES, Analysis, Finding, Screening
 from tamsoat.inference_service.slides.decode import DecodedImage, DecodeLimits, decode_bytes
 from tamsoat.inference_service.slides.sandbox import Decoder
-from tamsoat.inference_service.transport import tracing
+from tamsoat.inference_service.transport import idempotency, tracing
 from tamsoat.models.bundle import Bundle
 
 IMAGE_NAME = "image"
@@ -61,11 +61,23 @@ def screen(engine: Engine, data: bytes, mpp: float, limits: DecodeLimits, decode
     """
     with tracing.span("decode"):
         image = decode_bytes(data, IMAGE_NAME, limits) if decoder is None else decoder.decode(data, IMAGE_NAME, limits)
-    result = screen_image(engine, image, mpp, name=f"sha256:{image.sha256}")
+    return analyse(engine, image, len(data), mpp, str(uuid.uuid4()))
+
+
+def analyse(
+    engine: Engine,
+    image: DecodedImage,
+    image_bytes: int,
+    mpp: float,
+    analysis_id: str,
+    progress: Progress | None = None,
+) -> Screened:
+    """Find the nuclei of a decoded image of ``image_bytes`` bytes; see :func:`screen` and ``Engine.detect``."""
+    result = screen_image(engine, image, mpp, name=f"sha256:{image.sha256}", progress=progress)
     values = {name: getattr(result, name) for name in type(result).model_fields}
-    answer = AnalysisAnswer(**values, analysis_id=str(uuid.uuid4()))
+    answer = AnalysisAnswer(**values, analysis_id=analysis_id)
     tiles = count_tiles(image, mpp, engine.bundle)
-    return Screened(answer, image.sha256, len(data), engine.provider, tiles)
+    return Screened(answer, image.sha256, image_bytes, engine.provider, tiles)
 
 
 def count_tiles(image: DecodedImage, mpp: float, bundle: Bundle) -> int:
@@ -83,20 +95,42 @@ def store(database: Database, screened: Screened, principal: Principal) -> None:
     Raises:
         StorageFullError, DatabaseUnavailableError: nothing was stored.
     """
-    answer = screened.answer
+    with database.write() as session:
+        now = datetime.now(UTC)
+        session.add(
+            Screening(
+                id=screened.answer.analysis_id,
+                facility_id=principal.facility_id,
+                mpp=screened.answer.mpp,
+                priority=PRIORITIES["routine"],
+                state=COMPLETED,
+                done=screened.tiles,
+                total=screened.tiles,
+                triage=screened.answer.field.triage,
+                attempts=1,
+                crashes=0,
+                cancel_requested=False,
+                requested_by=principal.actor,
+                created_at=now,
+                started_at=now,
+                finished_at=now,
+                updated_at=now,
+                version=1,
+            )
+        )
+        audit.append(session, add_analysis(session, screened, principal.actor, principal.facility_id))
+
+
+def add_analysis(session: Session, screened: Screened, actor: str, facility_id: str) -> Event:
+    """Insert the analysis and its findings; the event is to be appended to the audit log in the same transaction."""
+    categories, findings = _findings(screened.answer)
+    repository.add(session, _analysis(screened, categories, facility_id), findings)
     digests = {
         "image": screened.image_sha256,
-        "model": answer.model.digest,
-        "result": result_digest(answer),
+        "model": screened.answer.model.digest,
+        "result": result_digest(screened.answer),
     }
-    event = Event(
-        principal.actor, Action.ANALYSIS_CREATE, f"analysis:{answer.analysis_id}", digests, principal.facility_id
-    )
-    categories, findings = _findings(answer)
-    analysis = _analysis(screened, categories, principal.facility_id)
-    with database.write() as session:
-        repository.add(session, analysis, findings)
-        audit.append(session, event)
+    return Event(actor, Action.ANALYSIS_CREATE, f"analysis:{screened.answer.analysis_id}", digests, facility_id)
 
 
 def result_digest(answer: AnalysisAnswer) -> str:

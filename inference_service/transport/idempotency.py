@@ -38,8 +38,9 @@ from tamsoat.inference_service.accounts.access import Access, Principal, declara
 from tamsoat.inference_service.db import encryption
 from tamsoat.inference_service.db.session import Database
 from tamsoat.inference_service.errors import TamsoatError
+from tamsoat.inference_service.settings import Settings
 from tamsoat.inference_service.transport import idempotency_store as store
-from tamsoat.inference_service.transport.idempotency_store import InFlight, OtherPayload, Outcome, Reply
+from tamsoat.inference_service.transport.idempotency_store import Held, InFlight, OtherPayload, Outcome, Reply
 
 HEADER = "idempotency-key"
 REPLAYED_HEADER = "idempotency-replayed"
@@ -175,6 +176,8 @@ async def _once(
     database: Database = runtime.database
     payload = await _payload_digest(request)
     outcome = await _wait_for_turn(runtime.settings, database, key, payload, facility_id)
+    if not isinstance(outcome, Held):
+        await request.close()
     if isinstance(outcome, Reply):
         return Response(outcome.body, outcome.status, {**outcome.headers, REPLAYED_HEADER: "true"})
     if isinstance(outcome, InFlight):
@@ -198,7 +201,7 @@ async def _once(
                 await to_thread.run_sync(store.release, database, key, execution.holder)
 
 
-async def _wait_for_turn(settings: Any, database: Database, key: str, payload: str, facility_id: str) -> Outcome:
+async def _wait_for_turn(settings: Settings, database: Database, key: str, payload: str, facility_id: str) -> Outcome:
     """Execute at once, or wait for the first request's answer as long as the settings say."""
     kept_for = timedelta(hours=settings.idempotency_hours)
     deadline_s = time.monotonic() + settings.idempotency_wait_s

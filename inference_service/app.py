@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
 
 import structlog
 from anyio import to_thread
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
-from tamsoat.inference_service.accounts import token_endpoints
+from tamsoat.inference_service.accounts import admin_endpoints as administration
 from tamsoat.inference_service.accounts import endpoints as accounts
-from tamsoat.inference_service.accounts.access import describe_access
+from tamsoat.inference_service.accounts import token_endpoints
 from tamsoat.inference_service.operations import endpoints as operations
 from tamsoat.inference_service.runtime import Runtime, open_runtime
 from tamsoat.inference_service.screening import endpoints as screening
 from tamsoat.inference_service.settings import Settings, load_settings
-from tamsoat.inference_service.transport import logs, problems
+from tamsoat.inference_service.transport import logs, openapi, problems
 from tamsoat.inference_service.transport.drain import Drain
 from tamsoat.inference_service.transport.middleware import HostGuard, RequestContext
 from tamsoat.inference_service.transport.request_spans import TraceRequests
@@ -49,16 +47,24 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=openapi.operation_id,
         lifespan=lambda app: _lifespan(app, settings, runtime),
     )
     app.state.settings = settings
     app.state.drain = Drain()
     problems.install(app)
-    for router in (accounts.router, screening.inference, screening.analyses, operations.router, web.router, token_endpoints.router):
+    for router in (
+        accounts.router, administration.router,
+        screening.inference,
+        screening.analyses,
+        operations.router,
+        web.router,
+        token_endpoints.router,
+    ):
         app.include_router(router)
     app.include_router(webhooks.router)
     web.mount(app)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes, timeout_s=settings.upload_timeout_s)
     app.add_middleware(HostGuard, host_names=settings.host_names)
     app.add_middleware(RequestContext)
@@ -68,29 +74,11 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings, runtime: Runtime | None) -> AsyncIterator[None]:
-    app.state.runtime = opened = runtime or await to_thread.run_sync(open_runtime, settings)
+    opened = runtime or await to_thread.run_sync(open_runtime, settings)
+    app.state.runtime = opened
     try:
         if settings.run_worker:
             await to_thread.run_sync(opened.jobs.start, opened, settings.worker_concurrency)
         yield
     finally:
         await to_thread.run_sync(opened.close)
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document: FastAPI's, with problem documents wherever it says that fields may be invalid."""
-    if app.openapi_schema is None:
-        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        describe_access(app, schema)
-        components = schema.setdefault("components", {}).setdefault("schemas", {})
-        components["Problem"] = problems.PROBLEM_SCHEMA
-        invalid = problems.describe(problems.InvalidRequestError)[422]
-        for operations in schema["paths"].values():
-            for operation in operations.values():
-                declared = operation["responses"].get("422", {}).get("content", {})
-                if "application/json" in declared:
-                    operation["responses"]["422"] = invalid
-        for name in ("HTTPValidationError", "ValidationError"):
-            components.pop(name, None)
-        app.openapi_schema = schema
-    return app.openapi_schema

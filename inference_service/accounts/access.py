@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from fastapi import Depends, FastAPI, Request
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
 from tamsoat.inference_service.errors import TamsoatError
 
@@ -145,7 +145,7 @@ def grants(scopes: frozenset[str], needed: str) -> bool:
     return False
 
 
-def declaration(route: APIRoute) -> Access | Public | None:
+def declaration(route: APIRoute | RouteContext) -> Access | Public | None:
     """What ``route`` declares; None where it declares nothing or two things, which is a fault."""
     found = [
         dependant.call for dependant in route.dependant.dependencies if isinstance(dependant.call, (Access, Public))
@@ -159,17 +159,17 @@ def describe_access(app: FastAPI, schema: dict[str, Any]) -> None:
         "session": {"type": "apiKey", "in": "cookie", "name": "tamsoat-session"},
         "client": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     }
-    for route in app.routes:
-        if not isinstance(route, APIRoute) or not route.include_in_schema:
+    for route in iter_route_contexts(app.routes):
+        if not isinstance(route.original_route, APIRoute) or not route.include_in_schema:
             continue
         declared = declaration(route)
         for method in route.methods or ():
-            operation = schema["paths"].get(route.path_format, {}).get(method.lower())
+            operation = schema["paths"].get(route.path_format or "", {}).get(method.lower())
             if operation is None or declared is None:
                 continue
             if isinstance(declared, Public):
                 operation["x-access"] = {"public": declared.reason}
                 operation["security"] = []
                 continue
-            operation["x-access"] = {"roles": sorted(declared.roles), "scope": declared.scope}
+            operation["x-access"] = {"roles": sorted(role.value for role in declared.roles), "scope": declared.scope}
             operation["security"] = [{"session": []}, *([{"client": [declared.scope]}] if declared.scope else [])]

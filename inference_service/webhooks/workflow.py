@@ -74,4 +74,4 @@ def waiting(session: Session, limit: int) -> Sequence[Job]:
     ]
 
 
-QUEUES = (JobQueue(QUEUE, deliver, waiting, at_once=AT_ONCE),)
+QUEUES = (JobQueue(QUEUE, waiting, at_once=AT_ONCE),)

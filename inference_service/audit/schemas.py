@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 LEAF_PREFIX = b"\x00"
-"""RFC 6962, section 2.1: the prefix of a leaf, so that a Merkle tree can be built over the same hashes."""
+"""RFC 6962, section 2.1: the prefix of a leaf; the hash of an entry is a leaf of the Merkle tree as it is."""
 
 
 class Action(StrEnum):
@@ -91,11 +91,16 @@ class Event:
 
 @dataclass(frozen=True)
 class Verification:
-    """The outcome of reading the whole log: ``first_bad_sequence`` is None when every entry is whole."""
+    """The outcome of reading the whole log: ``first_bad_sequence`` is None when every entry is whole.
+
+    ``entries`` and ``checkpoints`` count what was found whole. A checkpoint that is wrong is named by its size, which
+    is the number of the last entry that it vouches for.
+    """
 
     entries: int
     first_bad_sequence: int | None = None
     reason: str = ""
+    checkpoints: int = 0
 
     @property
     def whole(self) -> bool:
@@ -130,7 +135,10 @@ def entry_hash(
     facility: str | None = None,
     details: object = None,
 ) -> str:
-    """SHA-256 over 0x00 and the canonical JSON of every field that is not None, lower-case hex."""
+    """SHA-256 over 0x00 and the canonical JSON of every field that is not None, lower-case hex.
+
+    This is the definition; :func:`tamsoat.inference_service.audit.rows.content_hash` computes the same faster.
+    """
     content = {
         "action": action,
         "actor": actor,

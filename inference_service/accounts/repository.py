@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, exists, func, or_, select, update
+from sqlalchemy import Select, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from tamsoat.inference_service.accounts.client_tables import Client
 from tamsoat.inference_service.accounts.tables import (
     ACTIVE,
     Account,
@@ -16,14 +17,21 @@ from tamsoat.inference_service.accounts.tables import (
     Facility,
     RecoveryCode,
 )
-from tamsoat.inference_service.db.base import Base
+
+
+def _locked(query: Select[tuple[Account]]) -> Select[tuple[Account]]:
+    """Lock the accounts, and read them as they are once the lock is held, whatever was read before."""
+    return query.with_for_update(of=Account).execution_options(populate_existing=True)
+
+
+def lock_facility(session: Session, facility_id: str) -> None:
+    """Let changes to who administers a facility happen one after the other; rows of the facility can be added."""
+    session.execute(select(Facility.id).where(Facility.id == facility_id).with_for_update(key_share=True))
 
 
 def any_account_or_client(session: Session) -> bool:
     """Whether anyone at all can sign in."""
-    clients = Base.metadata.tables.get("clients")
-    question = exists(select(Account.id))
-    return bool(session.scalar(select(question if clients is None else or_(question, exists(select(clients.c.id))))))
+    return bool(session.scalar(select(or_(exists(select(Account.id)), exists(select(Client.id))))))
 
 
 def facility(session: Session, facility_id: str) -> Facility | None:
@@ -44,7 +52,7 @@ def facilities(session: Session) -> list[Facility]:
 def by_username(session: Session, username: str, *, lock: bool = False) -> Account | None:
     """The account of this name, which is lower case; ``lock`` keeps others from changing it meanwhile."""
     query = select(Account).where(Account.username == username)
-    return session.scalar(query.with_for_update(of=Account) if lock else query)
+    return session.scalar(_locked(query) if lock else query)
 
 
 def by_id(session: Session, account_id: str, *, facility_id: str | None = None, lock: bool = False) -> Account | None:
@@ -52,7 +60,7 @@ def by_id(session: Session, account_id: str, *, facility_id: str | None = None, 
     query = select(Account).where(Account.id == account_id)
     if facility_id is not None:
         query = query.where(Account.facility_id == facility_id)
-    return session.scalar(query.with_for_update(of=Account) if lock else query)
+    return session.scalar(_locked(query) if lock else query)
 
 
 def by_external(session: Session, issuer: str, subject: str) -> Account | None:
@@ -84,14 +92,12 @@ def page(
     return list(session.scalars(query))
 
 
-def active_holders(session: Session, facility_id: str, role: str) -> list[Account]:
-    """The facility's active accounts with this role, locked against change."""
+def active_holders(session: Session, facility_id: str, role: str) -> list[str]:
+    """Identifiers of the facility's active accounts with this role."""
     query = (
-        select(Account)
+        select(Account.id)
         .where(Account.facility_id == facility_id, Account.status == ACTIVE)
         .where(Account.role_rows.any(AccountRole.role == role))
-        .order_by(Account.id)
-        .with_for_update(of=Account)
     )
     return list(session.scalars(query))
 
@@ -103,9 +109,8 @@ def idle_since(session: Session, before: datetime) -> list[Account]:
         select(Account)
         .where(Account.status == ACTIVE, Account.enabled_at < before, newest < before)
         .order_by(Account.id)
-        .with_for_update(of=Account)
     )
-    return list(session.scalars(query))
+    return list(session.scalars(_locked(query)))
 
 
 def session_by_token(session: Session, token_sha256: str) -> AccountSession | None:

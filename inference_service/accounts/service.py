@@ -76,6 +76,14 @@ class LastAdministratorError(TamsoatError):
     exit_code = EXIT_USAGE
 
 
+class FirstAccountError(TamsoatError):
+    """The first account of a machine that works without sign-in would lock everybody out."""
+
+    status = 409
+    title = "First account"
+    slug = "first-account"
+
+
 @dataclass(frozen=True, repr=False)
 class Created:
     """A new account; ``one_time_password`` is shown once, None for a person of the identity provider."""
@@ -172,7 +180,7 @@ def create_account(
         id=str(uuid.uuid4()),
         facility_id=facility_id,
         username=username,
-        display_name=_shown_name(display_name, "person"),
+        display_name=check_display_name(display_name),
         status=ACTIVE,
         external_issuer=external[0] if external else None,
         external_subject=external[1] if external else None,
@@ -233,6 +241,11 @@ def check_username(username: str) -> str:
     if not _USERNAME.fullmatch(name):
         raise AccountInvalidError("a sign-in name has 3 to 64 letters a-z, digits, and . _ @ - in between")
     return name
+
+
+def check_display_name(name: str) -> str:
+    """The name of a person with single spaces, or AccountInvalidError."""
+    return _shown_name(name, "person")
 
 
 def check_roles(roles: Iterable[Role]) -> frozenset[Role]:

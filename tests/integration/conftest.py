@@ -37,6 +37,8 @@ def service_settings(tiny_bundle: Path, tmp_path: Path) -> Settings:
         threads=1,
         max_upload_mib=4,
         log_level="warning",
+        password_memory_mib=8,
+        password_passes=1,
     )
 
 

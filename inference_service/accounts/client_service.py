@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.accounts import client_repository
+from tamsoat.inference_service.accounts.cache import forget_after_commit
 from tamsoat.inference_service.accounts.client_tables import Client
 from tamsoat.inference_service.accounts.key_fetch import check_address
 from tamsoat.inference_service.accounts.public_keys import PublicKeysError, public_document, read_keys
@@ -61,6 +62,7 @@ def create(
     _set_keys(client, settings, jwks_url, jwks)
     session.add(client)
     session.flush()
+    forget_after_commit(session)
     _record(session, client, Action.CLIENT_CREATE, actor)
     return client
 

@@ -27,7 +27,16 @@ class _Commands(LazyGroup):
             "tamsoat.inference_service.cli.serve", "serve", "Answer screening requests over HTTP until stopped."
         ),
         "audit": LazyCommand("tamsoat.inference_service.cli.audit", "app", "The audit log: verify that it is whole."),
+        "admin": LazyCommand(
+            "tamsoat.inference_service.cli.admin", "app", "Facilities, accounts and the access review."
+        ),
         "db": LazyCommand("tamsoat.inference_service.cli.db", "app", "The database: bring its schema up to date."),
+        "backup": LazyCommand(
+            "tamsoat.inference_service.cli.backup", "app", "Copy database, files and keys; check such a copy."
+        ),
+        "restore": LazyCommand(
+            "tamsoat.inference_service.cli.restore", "restore", "Bring a backup back to life in an empty place."
+        ),
         "data": LazyCommand("tamsoat.datasets.cli", "app", "Datasets: validate, split, generate, import.", "train"),
         "model": LazyCommand("tamsoat.models.cli", "app", "Model bundles: show, verify, export.", "train"),
         "train": LazyCommand("tamsoat.training.cli", "app", "Train models.", "train"),

@@ -8,7 +8,15 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 LINE_EVERY_S = 5.0
 SUMMARY_FROM_S = 2.0
@@ -60,6 +68,47 @@ class FieldProgress:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             _line(text)
+
+
+class ByteProgress:
+    """Bytes done of each part of a long copy, and the time left."""
+
+    def __init__(self) -> None:
+        self._bar = _byte_bar() if sys.stderr.isatty() else None
+        self._tasks: dict[str, TaskID] = {}
+        self._part = ""
+        self._start_s = self._shown_s = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def report(self, part: str, done_bytes: int, total_bytes: int) -> None:
+        """``done_bytes`` of ``total_bytes`` of ``part`` are done."""
+        if self._bar is not None:
+            if part not in self._tasks:
+                self._tasks[part] = self._bar.add_task(part, total=total_bytes)
+            self._bar.update(self._tasks[part], completed=done_bytes, total=total_bytes)
+            return
+        now_s = time.monotonic()
+        if part != self._part:
+            self._part, self._start_s, self._shown_s = part, now_s, now_s
+        elif now_s - self._shown_s >= LINE_EVERY_S and done_bytes:
+            self._shown_s = now_s
+            left_s = (total_bytes - done_bytes) * (now_s - self._start_s) / done_bytes
+            _line(f"{part}: {done_bytes / 2**20:.0f} of {total_bytes / 2**20:.0f} MiB, about {left_s:.0f} s left")
+
+
+def _byte_bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def _bar() -> Progress:

@@ -1,0 +1,1 @@
+"""Copies of everything that a hospital cannot lose: making, checking, restoring."""

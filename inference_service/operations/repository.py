@@ -1,0 +1,55 @@
+"""SQL of operations: what a backup holds, when the last one was made."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from tamsoat.inference_service.audit import merkle
+from tamsoat.inference_service.audit import repository as audit
+from tamsoat.inference_service.audit.tables import GENESIS_HASH, AuditEntry
+from tamsoat.inference_service.operations.backup.manifest import AuditState, StoredFile
+from tamsoat.inference_service.operations.tables import BackupRecord
+from tamsoat.inference_service.uploads.tables import Slide
+
+READ_ROWS = 5_000
+
+
+def audit_state(session: Session, size: int | None = None) -> AuditState:
+    """End and Merkle root of the log as this transaction sees it, or of its first ``size`` entries."""
+    query = select(AuditEntry.entry_hash).order_by(AuditEntry.sequence).execution_options(yield_per=READ_ROWS)
+    if size is not None:
+        query = query.where(AuditEntry.sequence <= size)
+    tree, last = merkle.Growing(), GENESIS_HASH
+    for last in session.scalars(query):
+        tree.append(bytes.fromhex(last))
+    if size is None:
+        head = audit.read_head(session)
+        last = head.entry_hash if head is not None else ""
+    return AuditState(size=tree.size, entry_hash=last, root=tree.root().hex())
+
+
+def stored_files(session: Session) -> list[StoredFile]:
+    """Every file that slide rows name and that was not given up, once each, by digest."""
+    query = select(Slide.sha256, Slide.bytes).where(Slide.purged_at.is_(None)).distinct().order_by(Slide.sha256)
+    return [StoredFile(sha256=sha256, bytes=size) for sha256, size in session.execute(query)]
+
+
+def is_named(session: Session, sha256: str) -> bool:
+    """Whether a slide still needs the file."""
+    query = select(Slide.id).where(Slide.sha256 == sha256, Slide.purged_at.is_(None)).limit(1)
+    return session.scalar(query) is not None
+
+
+def add_backup(session: Session, record: BackupRecord) -> None:
+    """Remember a finished backup."""
+    session.add(record)
+
+
+def newest_backup(session: Session) -> tuple[str, datetime] | None:
+    """Name and moment of the newest backup; None where there is none."""
+    query = select(BackupRecord.name, BackupRecord.moment).order_by(BackupRecord.moment.desc()).limit(1)
+    row = session.execute(query).first()
+    return None if row is None else (row[0], row[1])

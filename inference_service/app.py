@@ -13,7 +13,11 @@ from fastapi import FastAPI
 from tamsoat.inference_service.accounts import admin_endpoints as administration
 from tamsoat.inference_service.accounts import endpoints as accounts
 from tamsoat.inference_service.accounts import token_endpoints
+from tamsoat.inference_service.audit import endpoints as audit
 from tamsoat.inference_service.operations import endpoints as operations
+from tamsoat.inference_service.orders import endpoints as orders
+from tamsoat.inference_service.patients import endpoints as patients
+from tamsoat.inference_service.patients import stewardship
 from tamsoat.inference_service.runtime import Runtime, open_runtime
 from tamsoat.inference_service.screening import endpoints as screening
 from tamsoat.inference_service.settings import Settings, load_settings
@@ -63,6 +67,9 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     ):
         app.include_router(router)
     app.include_router(webhooks.router)
+    app.include_router(audit.router)
+    for router in (patients.router, stewardship.router, orders.router):
+        app.include_router(router)
     web.mount(app)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes, timeout_s=settings.upload_timeout_s)

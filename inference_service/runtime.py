@@ -130,7 +130,7 @@ def open_runtime(settings: Settings) -> Runtime:
         database=database,
         store=open_store(settings),
         decoder=Decoder(decode_workers(settings), settings.decode_memory_mib, settings.decode_timeout_s),
-        read_log=ReadLog(database),
+        read_log=ReadLog(Database(settings.database_url, wait_s=settings.database_wait_s, pool_size=1)),
         tokens=AccessTokens(keyring, database, settings),
         client_keys=ClientKeys(settings),
         admission=Admission(settings.concurrent_requests, settings.queued_requests, metrics),

@@ -5,7 +5,7 @@ Thread-safe; concurrent callers share batches.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -26,6 +26,12 @@ from tamsoat.models.decision import decide
 
 MERGE_RADIUS_STRIDES = 1.5
 """Two tiles may place one nucleus this many grid cells of the network apart; two nuclei are farther apart."""
+
+
+FOLLOWED_BATCHES = 2
+"""Batches between two reports of progress; one alone would let the network wait for the next tiles to be cut."""
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +77,16 @@ class Engine:
         self._session = NetworkSession(bundle, providers=providers, threads=threads)
         self.provider = self._session.provider
         self._worker = BatchingWorker(self._session.run, batch_tiles=batch_tiles)
+        self._followed_tiles = FOLLOWED_BATCHES * batch_tiles
 
-    def detect(self, image: NDArray[np.uint8], mpp: float) -> Findings:
+    def detect(self, image: NDArray[np.uint8], mpp: float, progress: Progress | None = None) -> Findings:
         """Find and grade every nucleus.
 
         Args:
             image: uint8 RGB ``[height, width, 3]``.
             mpp: microns per pixel of ``image``; it is resized when that is over 2 % off the bundle's scale.
+            progress: called with (tiles done, tiles in all) before the first and after every few of them; what it
+                raises ends the work.
 
         Raises:
             EngineInputError: wrong array type or shape, or an image too large at the bundle's scale.
@@ -87,7 +96,7 @@ class Engine:
         height_px, width_px = scaled.pixels.shape[:2]
         plan = self._plan(width_px, height_px)
         with tracing.span("engine", tiles=plan.n_tiles):
-            scores, xy_px, probabilities = self._worker.run(cut_tiles(scaled.pixels, plan), PEAK_OUTPUTS)
+            scores, xy_px, probabilities = self._run(scaled.pixels, plan, progress)
         threshold = self.bundle.operating_points.detection_score
         found = (scores >= threshold) & (scores > 0)
         tile, peak = np.nonzero(found)
@@ -105,6 +114,22 @@ class Engine:
             category=decide(chosen, self.bundle.operating_points.category_weights),
             crowded=bool(found[:, -1].any()),
         )
+
+    def _run(
+        self, pixels: NDArray[np.uint8], plan: TilePlan, progress: Progress | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """The peaks of every tile; all tiles at once, or a few batches at a time where someone wants to follow."""
+        if progress is None:
+            scores, xy_px, probabilities = self._worker.run(cut_tiles(pixels, plan), PEAK_OUTPUTS)
+            return scores, xy_px, probabilities
+        parts = []
+        for begin in range(0, plan.n_tiles, self._followed_tiles):
+            progress(begin, plan.n_tiles)
+            these = np.arange(begin, min(begin + self._followed_tiles, plan.n_tiles))
+            parts.append(self._worker.run(cut_tiles(pixels, plan, these), PEAK_OUTPUTS))
+        progress(plan.n_tiles, plan.n_tiles)
+        scores, xy_px, probabilities = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return scores, xy_px, probabilities
 
     def classify_points(self, image: NDArray[np.uint8], mpp: float, xy_px: NDArray[np.floating]) -> NDArray[np.float32]:
         """Grade the nuclei at known positions.

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from tamsoat.inference_service.engine.engine import Engine, Findings
+from tamsoat.inference_service.engine.engine import Engine, Findings, Progress
 from tamsoat.inference_service.screening.schemas import Cell, FieldAssessment, ModelIdentity, Quality, ScreeningResult
 from tamsoat.inference_service.slides.decode import DecodedImage
 from tamsoat.inference_service.slides.quality import QualityCheck, check_quality
@@ -25,7 +25,9 @@ _PROBABILITY_DIGITS = 6
 _SECONDS_DIGITS = 4
 
 
-def screen_image(engine: Engine, image: DecodedImage, mpp: float, name: str | None = None) -> ScreeningResult:
+def screen_image(
+    engine: Engine, image: DecodedImage, mpp: float, name: str | None = None, progress: Progress | None = None
+) -> ScreeningResult:
     """Judge the quality, find and grade every nucleus, assess the field.
 
     An image that is not usable is screened all the same; its triage is then never ``routine``, because nothing
@@ -34,6 +36,7 @@ def screen_image(engine: Engine, image: DecodedImage, mpp: float, name: str | No
     Args:
         mpp: microns per pixel, checked by :func:`~tamsoat.inference_service.screening.scale.resolve_scale`.
         name: what the result calls the image; None for the name it was opened by.
+        progress: see ``Engine.detect``.
 
     Raises:
         EngineInputError: the image is too large at the network's scale.
@@ -44,7 +47,7 @@ def screen_image(engine: Engine, image: DecodedImage, mpp: float, name: str | No
     # Judging the quality (10 ms) fits into the pauses that the network leaves the cores.
     with ThreadPoolExecutor(1, thread_name_prefix="tamsoat-quality") as pool:
         check = pool.submit(check_quality, image.pixels, mpp)
-        findings = engine.detect(image.pixels, mpp)
+        findings = engine.detect(image.pixels, mpp, progress)
         quality = _quality(check.result(), mpp, findings, bundle)
     cells = _cells(findings, bundle)
     field = _assess(findings, bundle, quality.usable)

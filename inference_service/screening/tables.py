@@ -1,4 +1,4 @@
-"""Analyses and their findings."""
+"""Screenings (what was asked for and how far it is), analyses (what was found) and their findings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,70 @@ from sqlalchemy.orm import Mapped, mapped_column
 from tamsoat.inference_service.db.base import Base, UtcDateTime
 
 _KEY = BigInteger().with_variant(Integer(), "sqlite")
+
+QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED = "queued", "running", "completed", "failed", "cancelled"
+FINAL_STATES = (COMPLETED, FAILED, CANCELLED)
+PRIORITIES = {"stat": 1, "urgent": 2, "routine": 3}
+"""Priorities of orders and their rank; the lower one is worked on first."""
+
+
+class Screening(Base):
+    """One request to screen an image: a job, or an image that was screened while the caller waited.
+
+    ``id`` is also the identifier of the analysis that it leads to. A row leaves a final state only by a retry,
+    which raises ``attempts``; whoever writes a result names the attempt that it belongs to.
+    """
+
+    __tablename__ = "screenings"
+    __table_args__ = (
+        Index("ix_screenings_facility_id_created_at_number", "facility_id", "created_at", "number"),
+        Index("ix_screenings_facility_id_state_created_at_number", "facility_id", "state", "created_at", "number"),
+        Index("ix_screenings_facility_id_triage_created_at_number", "facility_id", "triage", "created_at", "number"),
+        Index(
+            "ix_screenings_facility_id_priority_created_at_number", "facility_id", "priority", "created_at", "number"
+        ),
+        Index("ix_screenings_state_priority_number", "state", "priority", "number"),
+        Index("ix_screenings_slide_id", "slide_id"),
+        Index("ix_screenings_order_id", "order_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: Mapped[int] = mapped_column(_KEY, primary_key=True)
+    """Order of arrival; internal."""
+    id: Mapped[str] = mapped_column(String(36), unique=True)
+    facility_id: Mapped[str] = mapped_column(ForeignKey("facilities.id"))
+    slide_id: Mapped[str | None] = mapped_column(String(36))
+    """None: the image came with the request and was not kept."""
+    order_id: Mapped[str | None] = mapped_column(String(36))
+    mpp: Mapped[float] = mapped_column(Float(53))
+    """Micrometres per pixel, as stated with the image."""
+    priority: Mapped[int] = mapped_column(Integer)
+    """Rank, see :data:`PRIORITIES`."""
+    state: Mapped[str] = mapped_column(String(16))
+    step: Mapped[str | None] = mapped_column(String(16))
+    """What is being done while it runs: fetch, decode, analyse, store."""
+    done: Mapped[int] = mapped_column(Integer)
+    total: Mapped[int] = mapped_column(Integer)
+    """Tiles analysed, of how many; 0 of 0 before they are counted."""
+    triage: Mapped[str | None] = mapped_column(String(16))
+    problem_slug: Mapped[str | None] = mapped_column(String(64))
+    problem_title: Mapped[str | None] = mapped_column(String(200))
+    problem_detail: Mapped[str | None] = mapped_column(String(1000))
+    attempts: Mapped[int] = mapped_column(Integer)
+    """1, and one more for every retry that a person asked for."""
+    crashes: Mapped[int] = mapped_column(Integer)
+    """How often this attempt was begun and not finished, because its process died."""
+    cancel_requested: Mapped[bool] = mapped_column(Boolean)
+    requested_by: Mapped[str] = mapped_column(String(200))
+    """The actor, as the audit log names it."""
+    executor: Mapped[str | None] = mapped_column(String(100))
+    """The worker that has it, or had it last."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime())
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime())
+    version: Mapped[int] = mapped_column(Integer)
+    """Counts changes; identifies an event of the stream."""
 
 
 class Analysis(Base):

@@ -47,3 +47,10 @@ class Metrics:
         )
         self.running = Gauge("tamsoat_requests_running", "Images being analysed", registry=self.registry)
         self.engine = Info("tamsoat_engine", "Model and execution provider in use", registry=self.registry)
+        self.jobs_finished = Counter(
+            "tamsoat_jobs_finished", "Screening jobs that ended, by state", ["state"], registry=self.registry
+        )
+        self.job_step_seconds = Histogram(
+            "tamsoat_job_step_seconds", "Seconds of one step of a screening job", ["step"],
+            buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip

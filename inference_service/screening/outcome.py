@@ -1,0 +1,146 @@
+"""How a screening job ended, and the one transaction that says so to everyone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+import structlog
+from sqlalchemy.orm import Session
+
+from tamsoat.inference_service.audit import service as audit
+from tamsoat.inference_service.audit.schemas import Action, Event
+from tamsoat.inference_service.db.session import Database
+from tamsoat.inference_service.errors import TamsoatError
+from tamsoat.inference_service.orders import service as orders
+from tamsoat.inference_service.screening import job_repository, service
+from tamsoat.inference_service.screening.answers import AnalysisAnswer
+from tamsoat.inference_service.screening.service import Screened
+from tamsoat.inference_service.screening.tables import CANCELLED, COMPLETED, FAILED, Screening
+from tamsoat.inference_service.webhooks import service as webhooks
+
+SYSTEM = "system"
+SUPERSEDED = "superseded"
+_DETAIL_LENGTH = 1000
+
+log = structlog.get_logger("tamsoat.screening")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step hands to the next one: plain values only, DBOS keeps them."""
+
+    state: str
+    answer_json: str = ""
+    image_sha256: str = ""
+    image_bytes: int = 0
+    provider: str = ""
+    tiles: int = 0
+    problem_slug: str | None = None
+    problem_title: str | None = None
+    problem_detail: str | None = None
+
+    @classmethod
+    def completed(cls, screened: Screened) -> Self:
+        return cls(
+            COMPLETED,
+            screened.answer.model_dump_json(),
+            screened.image_sha256,
+            screened.image_bytes,
+            screened.provider,
+            screened.tiles,
+        )
+
+    @classmethod
+    def failed(cls, error: TamsoatError) -> Self:
+        return cls(
+            FAILED,
+            problem_slug=error.slug,
+            problem_title=error.title,
+            problem_detail=error.detail[:_DETAIL_LENGTH],
+        )
+
+    @classmethod
+    def cancelled(cls) -> Self:
+        return cls(CANCELLED)
+
+    @classmethod
+    def superseded(cls) -> Self:
+        return cls(SUPERSEDED)
+
+    def screened(self) -> Screened:
+        """The result of a completed job."""
+        answer = AnalysisAnswer.model_validate_json(self.answer_json)
+        return Screened(answer, self.image_sha256, self.image_bytes, self.provider, self.tiles)
+
+
+def record(database: Database, analysis_id: str, attempt: int, found: Outcome) -> str | None:
+    """Write the end of an attempt: result, state, order, webhook event and audit entry, all or nothing.
+
+    Returns:
+        The state that was written; None where the attempt had ended before: nothing is changed then. A job that
+        somebody asked to be cancelled ends as cancelled, even where its result was there already.
+
+    Raises:
+        StorageFullError, DatabaseUnavailableError: nothing was written.
+    """
+    with database.write() as session:
+        row = job_repository.lock_attempt(session, analysis_id, attempt)
+        if row is None or found.state == SUPERSEDED:
+            return None
+        state = CANCELLED if row.cancel_requested else found.state
+        now = datetime.now(UTC)
+        row.state, row.step, row.finished_at, row.updated_at = state, None, now, now
+        row.version += 1
+        if state == COMPLETED:
+            _complete(session, row, found.screened())
+        elif state == FAILED:
+            _fail(session, row, found)
+        return state
+
+
+def _complete(session: Session, row: Screening, screened: Screened) -> None:
+    row.done = row.total = screened.tiles
+    row.triage = screened.answer.field.triage
+    event = service.add_analysis(session, screened, row.requested_by, row.facility_id)
+    data = {
+        "analysis_id": row.id,
+        "state": row.state,
+        "slide_id": row.slide_id,
+        "order_id": row.order_id,
+        "triage": row.triage,
+        "category": screened.answer.field.category,
+    }
+    webhooks.publish(session, row.facility_id, "analysis.completed", data)
+    session.flush()
+    if row.order_id is not None:
+        try:
+            orders.mark_resulted(session, row.order_id)
+        except orders.OrderNotFoundError:
+            log.warning("order_gone", order_id=row.order_id)
+    audit.append(session, event)
+
+
+def _fail(session: Session, row: Screening, found: Outcome) -> None:
+    row.problem_slug, row.problem_title = found.problem_slug, found.problem_title
+    row.problem_detail = found.problem_detail
+    data = {
+        "analysis_id": row.id,
+        "state": row.state,
+        "slide_id": row.slide_id,
+        "order_id": row.order_id,
+        "problem": found.problem_slug,
+    }
+    webhooks.publish(session, row.facility_id, "analysis.failed", data)
+    session.flush()
+    audit.append(
+        session,
+        Event(
+            SYSTEM,
+            Action.SCREENING_FAIL,
+            f"analysis:{row.id}",
+            facility=row.facility_id,
+            details={"problem": found.problem_slug or "", "attempt": row.attempts},
+        ),
+    )

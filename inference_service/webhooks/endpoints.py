@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from tamsoat.inference_service.accounts.access import ForbiddenError, NotSignedInError, Principal, Role, allow
 from tamsoat.inference_service.db.session import DatabaseUnavailableError, StorageFullError
 from tamsoat.inference_service.runtime import Runtime
+from tamsoat.inference_service.transport import conditional
 from tamsoat.inference_service.transport.problems import InvalidRequestError, describe
 from tamsoat.inference_service.webhooks import management, repository
 from tamsoat.inference_service.webhooks.destination import WebhookAddressError
@@ -51,6 +52,10 @@ Maker = Annotated[Principal, allow(*ROLES, scope="system/Subscription.c")]
 Changer = Annotated[Principal, allow(*ROLES, scope="system/Subscription.u")]
 Remover = Annotated[Principal, allow(*ROLES, scope="system/Subscription.d")]
 
+NOT_MODIFIED: dict[int | str, dict[str, str]] = {304: {"description": "It is as `If-None-Match` names it"}}
+IfMatch = Annotated[
+    str | None, Header(description="`ETag` of what was read; where it was changed meanwhile the answer is 412")
+]
 COMMON = (NotSignedInError, ForbiddenError, InvalidRequestError, DatabaseUnavailableError)
 WRITING = (*COMMON, StorageFullError)
 
@@ -89,31 +94,38 @@ def list_webhooks(runtime: RuntimeDep, principal: Searcher) -> WebhookList:
     "/webhooks/{webhook_id}",
     response_model=WebhookAnswer,
     summary="Read one webhook",
-    responses={**describe(*COMMON, WebhookNotFoundError)},
+    responses={**NOT_MODIFIED, **describe(*COMMON, WebhookNotFoundError)},
 )
-def read_webhook(runtime: RuntimeDep, principal: Reader, webhook_id: WebhookId) -> WebhookAnswer:
+def read_webhook(request: Request, runtime: RuntimeDep, principal: Reader, webhook_id: WebhookId) -> Response:
     """One webhook, without its secret."""
     with runtime.database.read() as session:
-        return _answer(management.find(session, principal, webhook_id))
+        webhook = management.find(session, principal, webhook_id)
+    return conditional.answer(request, _answer(webhook), etag=_etag(webhook))
 
 
 @router.patch(
     "/webhooks/{webhook_id}",
     response_model=WebhookAnswer,
     summary="Change a webhook, switch it off or on",
-    responses={**describe(*WRITING, WebhookNotFoundError, WebhookAddressError)},
+    responses={**describe(*WRITING, WebhookNotFoundError, WebhookAddressError, conditional.PreconditionFailedError)},
 )
 def change_webhook(
-    runtime: RuntimeDep, principal: Changer, webhook_id: WebhookId, wanted: WebhookChange
-) -> WebhookAnswer:
+    request: Request,
+    runtime: RuntimeDep,
+    principal: Changer,
+    webhook_id: WebhookId,
+    wanted: WebhookChange,
+    if_match: IfMatch = None,
+) -> Response:
     """Change the address or the events, or switch the webhook off or on.
 
     While it is off its events wait as `paused`; once it is on again they are sent.
     """
     with runtime.database.write() as session:
         webhook = management.find(session, principal, webhook_id, lock=True)
+        conditional.require_match(request, _etag(webhook), required=False)
         management.change(session, principal, webhook, wanted, runtime.settings)
-        return _answer(webhook)
+    return conditional.answer(request, _answer(webhook), etag=_etag(webhook))
 
 
 @router.delete(
@@ -208,6 +220,10 @@ def _answer(webhook: Webhook) -> WebhookAnswer:
         created_at=webhook.created_at,
         two_secrets_until=webhook.previous_secret_until,
     )
+
+
+def _etag(webhook: Webhook) -> str:
+    return conditional.etag_of(webhook.id, webhook.version)
 
 
 def _with_secret(webhook: Webhook) -> WebhookWithSecret:

@@ -11,7 +11,6 @@ from starlette.testclient import TestClient
 
 from tamsoat.inference_service.screening.answers import EXAMPLE, AnalysisAnswer
 
-
 OAUTH_ERRORS = {("/oauth2/token", "400"), ("/oauth2/token", "401")}
 """Errors in the form of RFC 6749, 5.2."""
 

@@ -1,9 +1,10 @@
 /** The page that screens one image: sends it, outlines what was found, lists the most suspicious cells. */
 import { messages } from "./messages.js";
 import { drawResult, chooseCell } from "./result.js";
+import { goToSignIn, language as chosenLanguage, rememberLanguage, sessionHeaders, signOut, whoAmI } from "./session.js";
 
 const byId = (id) => document.getElementById(id);
-let language = localStorage.getItem("tamsoat.language") === "en" ? "en" : "vi";
+let language = chosenLanguage();
 let shown = null;
 
 function text() {
@@ -44,6 +45,7 @@ function post(form, onSent) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", "/api/v1/inference");
+    for (const [name, value] of Object.entries(sessionHeaders())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => onSent(event.lengthComputable ? event.loaded / event.total : null);
     request.upload.onload = () => onSent(1);
     request.onload = () => resolve({ status: request.status, body: request.responseText });
@@ -88,6 +90,7 @@ async function send(event) {
     } catch {
       return showError(text().badAnswer, `(HTTP ${status})`);
     }
+    if (status === 401) return goToSignIn();
     if (status !== 200) return showError(...explain(answer));
     if (shown) URL.revokeObjectURL(shown.url);
     shown = { answer, url: URL.createObjectURL(file) };
@@ -102,7 +105,17 @@ async function send(event) {
   }
 }
 
+async function showPerson() {
+  const person = await whoAmI();
+  if (!person) return;
+  byId("person-name").textContent = person.display_name ? `${person.display_name} · ${person.facility_name}` : "";
+  byId("administration").hidden = !person.roles.includes("administrator");
+  byId("sign-out").hidden = person.kind !== "account";
+  byId("person").hidden = false;
+}
+
 byId("form").addEventListener("submit", send);
+byId("sign-out").addEventListener("click", signOut);
 byId("scale").addEventListener("change", () => {
   byId("mpp-row").hidden = byId("scale").value !== "mpp";
 });
@@ -113,8 +126,9 @@ byId("cells").addEventListener("click", (event) => {
 for (const button of document.querySelectorAll("[data-language]")) {
   button.addEventListener("click", () => {
     language = button.dataset.language;
-    localStorage.setItem("tamsoat.language", language);
+    rememberLanguage(language);
     translate();
   });
 }
 translate();
+showPerson().catch(() => showError(text().offline));

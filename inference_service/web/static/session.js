@@ -1,0 +1,63 @@
+/** Requests to this service as the signed-in person: the CSRF token goes along, and 401 leads to the sign-in page. */
+
+let token = document.querySelector("meta[name=csrf-token]")?.content || null;
+
+export function setToken(value) {
+  token = value;
+}
+
+/** Headers for a request of one's own, for example with XMLHttpRequest or an upload library. */
+export function sessionHeaders() {
+  return token ? { "X-CSRF-Token": token } : {};
+}
+
+export function goToSignIn() {
+  const here = location.pathname + location.search;
+  location.assign(`/sign-in?next=${encodeURIComponent(here)}`);
+}
+
+/** Send `body` as JSON; resolves to {status, body} and rejects only where the server cannot be reached. */
+export async function call(method, path, body) {
+  const headers = { accept: "application/json", ...sessionHeaders() };
+  if (body !== undefined) headers["content-type"] = "application/json";
+  const response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  const text = await response.text();
+  let answer = null;
+  try {
+    answer = text ? JSON.parse(text) : null;
+  } catch {
+    answer = null;
+  }
+  return { status: response.status, body: answer };
+}
+
+/** The last part of a problem's type, by which its text is found; "" where the answer is no problem document. */
+export function slugOf(problem) {
+  return String(problem?.type || "").split(":").pop();
+}
+
+/** Who is signed in; leads to the sign-in page where nobody is, or where something has to be done first. */
+export async function whoAmI() {
+  const { status, body } = await call("GET", "/api/v1/session");
+  if (status === 401 || (status === 200 && body.pending)) {
+    goToSignIn();
+    return null;
+  }
+  if (status !== 200) return null;
+  setToken(body.csrf_token);
+  return body;
+}
+
+export async function signOut() {
+  await call("DELETE", "/api/v1/session");
+  location.assign("/sign-in");
+}
+
+/** The language that was chosen on any page of this service. */
+export function language() {
+  return /(?:^|; )tamsoat-language=en(?:;|$)/.test(document.cookie) ? "en" : "vi";
+}
+
+export function rememberLanguage(value) {
+  document.cookie = `tamsoat-language=${value}; path=/; max-age=31536000; samesite=lax`;
+}

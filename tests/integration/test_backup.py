@@ -219,7 +219,7 @@ def _flip(content: bytes) -> bytes:
         (lambda backup: _edit(next((backup / "files").rglob("*/*/?*")), _flip), "was altered"),
         (lambda backup: _edit(backup / "database/tamsoat.db", _flip), "tamsoat.db was altered"),
         (lambda backup: _edit(backup / "keys.sealed", _flip), "keys.sealed was altered"),
-        (lambda backup: _edit(backup / "manifest.json", lambda text: text.replace(b"2", b"3")), "signature"),
+        (lambda backup: _edit(backup / "manifest.json", lambda text: b" " + text), "signature"),
         (lambda backup: (backup / "manifest.sig").unlink(), "manifest.sig is missing"),
         (lambda backup: next((backup / "files").rglob("*/*/?*")).unlink(), "is missing"),
         (lambda backup: (backup / "database/more.db").write_bytes(b"x"), "does not belong"),

@@ -12,13 +12,14 @@ from fastapi import FastAPI
 
 from tamsoat.inference_service.accounts import admin_endpoints as administration
 from tamsoat.inference_service.accounts import endpoints as accounts
-from tamsoat.inference_service.accounts import token_endpoints
+from tamsoat.inference_service.accounts import client_endpoints, token_endpoints
 from tamsoat.inference_service.audit import endpoints as audit
 from tamsoat.inference_service.operations import endpoints as operations
 from tamsoat.inference_service.orders import endpoints as orders
 from tamsoat.inference_service.patients import endpoints as patients
 from tamsoat.inference_service.patients import stewardship
 from tamsoat.inference_service.runtime import Runtime, open_runtime
+from tamsoat.inference_service.screening import analysis_endpoints as analyses
 from tamsoat.inference_service.screening import endpoints as screening
 from tamsoat.inference_service.settings import Settings, load_settings
 from tamsoat.inference_service.transport import logs, openapi, problems
@@ -26,6 +27,9 @@ from tamsoat.inference_service.transport.drain import Drain
 from tamsoat.inference_service.transport.middleware import HostGuard, RequestContext
 from tamsoat.inference_service.transport.request_spans import TraceRequests
 from tamsoat.inference_service.transport.uploads import BodyLimit
+from tamsoat.inference_service.uploads import endpoints as slides
+from tamsoat.inference_service.uploads import tus_endpoints
+from tamsoat.inference_service.uploads.receiving import Turns
 from tamsoat.inference_service.web import endpoints as web
 from tamsoat.inference_service.webhooks import endpoints as webhooks
 
@@ -56,23 +60,32 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     )
     app.state.settings = settings
     app.state.drain = Drain()
+    app.state.upload_turns = Turns()
     problems.install(app)
     for router in (
         accounts.router, administration.router,
         screening.inference,
-        screening.analyses,
+        analyses.router,
         operations.router,
         web.router,
         token_endpoints.router,
+        client_endpoints.router,
     ):
         app.include_router(router)
     app.include_router(webhooks.router)
     app.include_router(audit.router)
     for router in (patients.router, stewardship.router, orders.router):
         app.include_router(router)
+    for router in (slides.router, tus_endpoints.router):
+        app.include_router(router)
     web.mount(app)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
-    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes, timeout_s=settings.upload_timeout_s)
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=settings.max_upload_bytes,
+        timeout_s=settings.upload_timeout_s,
+        rules=slides.body_rules(settings),
+    )
     app.add_middleware(HostGuard, host_names=settings.host_names)
     app.add_middleware(RequestContext)
     app.add_middleware(TraceRequests)

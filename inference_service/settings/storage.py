@@ -37,3 +37,8 @@ class StorageSettings(BaseModel):
     decode_timeout_s: float = Field(
         20.0, gt=0, le=600, description="seconds that decoding one image may take; more answers 422"
     )
+
+    @property
+    def max_slide_bytes(self) -> int:
+        """Largest slide file in bytes."""
+        return int(self.max_slide_mib * 2**20)

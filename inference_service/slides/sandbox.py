@@ -91,10 +91,10 @@ class Decoder:
             self._idle.put(None)
 
     def _run(self, function: Callable[..., _T], arguments: tuple[object, ...], name: str) -> _T:
-        pool: ProcessPool | None = self._take()
+        taken = self._take()
+        pool: ProcessPool | None = taken
         try:
-            assert pool is not None
-            future = pool.schedule(function, arguments, timeout=self.timeout_s)
+            future = taken.schedule(function, arguments, timeout=self.timeout_s)
             return future.result(timeout=self.timeout_s + START_S)
         except ProcessExpired as error:
             log.warning("decoder_crashed", exit_code=error.exitcode)
@@ -103,14 +103,16 @@ class Decoder:
             ) from error
         except FutureTimeoutError as error:
             if not future.done():  # the pool itself hangs
-                pool = _replaced(pool)
+                _give_up(taken)
+                pool = None
             raise DecodeTimeoutError(
                 f"{name}: decoding takes longer than {self.timeout_s:g} s; the file is damaged or made to do harm"
             ) from error
         except MemoryError as error:
             raise DecodeCrashedError(f"{name}: decoding takes more than {self.memory_mib} MiB of memory") from error
         except (BrokenProcessPool, RuntimeError, CancelledError) as error:
-            pool = _replaced(pool)
+            _give_up(taken)
+            pool = None
             raise DecodeCrashedError(f"{name}: the process that decodes images could not do its work") from error
         finally:
             self._idle.put(pool)
@@ -139,13 +141,12 @@ def _context() -> multiprocessing.context.BaseContext:
     return context
 
 
-def _replaced(pool: ProcessPool | None) -> None:
-    """Give up a pool that does not answer."""
-    if pool is not None:
-        log.error("decoder_replaced")
-        threading.Thread(target=_end, args=(pool,), daemon=True, name="tamsoat-decoder-end").start()
+def _give_up(pool: ProcessPool) -> None:
+    """End a pool that does not answer, without waiting for it."""
+    log.error("decoder_replaced")
+    threading.Thread(target=_end, args=(pool,), daemon=True, name="tamsoat-decoder-end").start()
 
 
 def _end(pool: ProcessPool) -> None:
-    pool.stop()
+    pool.stop()  # type: ignore[no-untyped-call]
     pool.join()

@@ -27,6 +27,20 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
 
 _TEXT_SAMPLE_BYTES = 512
 
+SNIFFED_BYTES = 512
+"""How much of the beginning of a file is enough to tell what it is."""
+
+_MEDIA_TYPES = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "TIFF": "image/tiff",
+    "BMP": "image/bmp",
+    "WEBP": "image/webp",
+}
+DICOM = "application/dicom"
+SUFFIXES = {**{kind: f".{kind.partition('/')[2]}" for kind in _MEDIA_TYPES.values()}, DICOM: ".dcm"}
+"""Ending of a file name for each type that can be stored; ``.jpeg``, ``.tiff`` (also BigTIFF and SVS), ``.dcm``, …"""
+
 
 def sniff_format(data: bytes) -> str | None:
     """Pillow's name of the format (JPEG, PNG, TIFF, BMP, WEBP), or None for anything else."""
@@ -36,6 +50,17 @@ def sniff_format(data: bytes) -> str | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
     return None
+
+
+def sniff_media_type(head: bytes) -> str | None:
+    """Media type of a file that may be stored as a slide, from its first bytes; None for anything else.
+
+    TIFF covers BigTIFF and the slide formats built on it (SVS, generic pyramids).
+    """
+    name = sniff_format(head)
+    if name is not None:
+        return _MEDIA_TYPES[name]
+    return DICOM if head[128:132] == b"DICM" else None
 
 
 def describe_content(data: bytes) -> str:

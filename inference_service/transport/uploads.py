@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import ClassVar
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,6 +18,10 @@ from tamsoat.inference_service.transport.problems import answer_error
 LINGER_S = 2.0
 LINGER_BYTES = 8 * 2**20
 """For how long, and how much, an answered client may go on sending before the connection is closed."""
+
+
+MIN_RATE_BYTES_S = 2048
+"""Slower than this on average, after its grace, an upload is broken off; a resumable one goes on where it was."""
 
 
 class _BodyError(TamsoatError, HTTPException):
@@ -46,17 +51,30 @@ class UploadTooSlowError(_BodyError):
     slug = "upload-too-slow"
 
 
+@dataclass(frozen=True)
+class BodyRule:
+    """Limits for the paths that begin with ``prefix``: bodies that are streamed to disk and may take hours.
+
+    ``idle_s``: longest pause. The whole body has ``grace_s`` plus a second for every ``MIN_RATE_BYTES_S`` bytes that
+    arrived, so that a line may be slow but a connection cannot be held open by a byte now and then.
+    """
+
+    prefix: str
+    max_bytes: int
+    idle_s: float
+    grace_s: float
+
+
 class BodyLimit:
     """Stops reading at ``max_bytes`` (413; at once when Content-Length says so) or after ``timeout_s`` (408).
 
     A client that is answered early gets up to two seconds (and 8 MiB, thrown away) to stop sending, so that it
-    can read the answer instead of a reset connection.
+    can read the answer instead of a reset connection. ``rules`` come first; the first whose prefix fits counts.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, timeout_s: float) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, timeout_s: float, rules: tuple[BodyRule, ...] = ()) -> None:
         self.app = app
-        self.max_bytes = max_bytes
-        self.timeout_s = timeout_s
+        self.rules = (*rules, BodyRule("", max_bytes, timeout_s, timeout_s))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
@@ -64,8 +82,9 @@ class BodyLimit:
         if length in ("", "0") and "transfer-encoding" not in headers:
             await self.app(scope, receive, send)
             return
-        body = _Body(receive, send, self.max_bytes, self.timeout_s)
-        if length.isdecimal() and int(length) > self.max_bytes:
+        rule = next(rule for rule in self.rules if scope["path"].startswith(rule.prefix))
+        body = _Body(receive, send, rule, MIN_RATE_BYTES_S if rule.prefix else None)
+        if length.isdecimal() and int(length) > rule.max_bytes:
             response = answer_error(Request(scope, receive), body.too_large())
             await response(scope, receive, body.send)
             return
@@ -75,10 +94,12 @@ class BodyLimit:
 class _Body:
     """The body of one request on its way in."""
 
-    def __init__(self, receive: Receive, send: Send, max_bytes: int, timeout_s: float) -> None:
+    def __init__(self, receive: Receive, send: Send, rule: BodyRule, min_rate_bytes_s: int | None) -> None:
         self._receive, self._send = receive, send
-        self._max_bytes, self._timeout_s = max_bytes, timeout_s
-        self._deadline = asyncio.get_running_loop().time() + timeout_s
+        self._max_bytes, self._idle_s = rule.max_bytes, rule.idle_s
+        self._min_rate_bytes_s = min_rate_bytes_s
+        self._clock = asyncio.get_running_loop().time
+        self._deadline = self._clock() + rule.grace_s
         self._received_bytes = 0
         self._complete = False
 
@@ -89,11 +110,14 @@ class _Body:
         if self._complete:
             return await self._receive()
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout_at(min(self._deadline, self._clock() + self._idle_s)):
                 message = await self._receive()
         except TimeoutError as error:
-            raise UploadTooSlowError(f"the upload did not arrive within {self._timeout_s:g} s") from error
-        self._received_bytes += len(message.get("body", b""))
+            raise UploadTooSlowError(f"the upload did not arrive in time (a pause of {self._idle_s:g} s)") from error
+        count = len(message.get("body", b""))
+        self._received_bytes += count
+        if self._min_rate_bytes_s is not None:
+            self._deadline += count / self._min_rate_bytes_s
         self._complete = not message.get("more_body", False)
         if self._received_bytes > self._max_bytes:
             raise self.too_large()

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
+from tamsoat.inference_service.screening.tables import QUEUED, RUNNING, Screening
 from tamsoat.inference_service.uploads.tables import Slide, Upload
 
 
@@ -117,3 +118,9 @@ def whole_uploads(session: Session, limit: int) -> list[str]:
         .limit(limit)
     )
     return list(session.scalars(query))
+
+
+def is_being_screened(session: Session, slide_id: str) -> bool:
+    """Whether a screening of the slide waits or runs."""
+    query = select(Screening.id).where(Screening.slide_id == slide_id, Screening.state.in_((QUEUED, RUNNING))).limit(1)
+    return session.scalar(query) is not None

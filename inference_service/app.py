@@ -11,8 +11,8 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from tamsoat.inference_service.accounts import admin_endpoints as administration
-from tamsoat.inference_service.accounts import endpoints as accounts
 from tamsoat.inference_service.accounts import client_endpoints, token_endpoints
+from tamsoat.inference_service.accounts import endpoints as accounts
 from tamsoat.inference_service.audit import endpoints as audit
 from tamsoat.inference_service.operations import endpoints as operations
 from tamsoat.inference_service.orders import endpoints as orders
@@ -94,7 +94,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings, runtime: Runtime | None) -> AsyncIterator[None]:
-    opened = runtime or await to_thread.run_sync(open_runtime, settings)
+    opened = runtime if runtime is not None else await to_thread.run_sync(open_runtime, settings)
     app.state.runtime = opened
     try:
         if settings.run_worker:

@@ -20,12 +20,6 @@ def get(session: Session, client_id: str) -> Client | None:
     return session.get(Client, client_id)
 
 
-def get_of_facility(session: Session, facility_id: str, client_id: str) -> Client | None:
-    """The client, if it belongs to the facility."""
-    found = session.get(Client, client_id)
-    return found if found is not None and found.facility_id == facility_id else None
-
-
 def list_of_facility(session: Session, facility_id: str | None) -> list[Client]:
     """The clients of one facility (None: of all), oldest first."""
     query = select(Client).order_by(Client.created_at, Client.id)

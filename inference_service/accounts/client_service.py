@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 from tamsoat.inference_service.accounts import client_repository
 from tamsoat.inference_service.accounts.cache import forget_after_commit
 from tamsoat.inference_service.accounts.client_tables import Client
-from tamsoat.inference_service.accounts.key_fetch import check_address
+from tamsoat.inference_service.accounts.key_fetch import KeyAddressError, check_address
 from tamsoat.inference_service.accounts.public_keys import PublicKeysError, public_document, read_keys
-from tamsoat.inference_service.accounts.scopes import check_scopes
+from tamsoat.inference_service.accounts.scopes import ScopeError, check_scopes
 from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.audit.schemas import Action, Event, canonical_json, sha256_hex
-from tamsoat.inference_service.errors import TamsoatError
+from tamsoat.inference_service.errors import EXIT_USAGE, TamsoatError
 from tamsoat.inference_service.settings import Settings
 
 
@@ -27,6 +27,15 @@ class ClientNotFoundError(TamsoatError):
     status = 404
     title = "Client not found"
     slug = "client-not-found"
+    exit_code = EXIT_USAGE
+
+
+class FirstClientError(TamsoatError):
+    """The first client of a machine that works without sign-in would lock everybody out."""
+
+    status = 409
+    title = "First client"
+    slug = "first-client"
 
 
 class ClientDisabledError(TamsoatError):
@@ -35,6 +44,7 @@ class ClientDisabledError(TamsoatError):
     status = 409
     title = "Client is disabled"
     slug = "client-disabled"
+    exit_code = EXIT_USAGE
 
 
 def create(
@@ -105,14 +115,14 @@ def disable(session: Session, client: Client, *, actor: str) -> None:
     _record(session, client, Action.CLIENT_DISABLE, actor)
 
 
-def get(session: Session, facility_id: str, client_id: str) -> Client:
-    """The client of the facility.
+def get(session: Session, facility_id: str | None, client_id: str) -> Client:
+    """The client of the facility (None: of any).
 
     Raises:
         ClientNotFoundError: there is none.
     """
-    found = client_repository.get_of_facility(session, facility_id, client_id)
-    if found is None:
+    found = client_repository.get(session, client_id)
+    if found is None or facility_id not in (None, found.facility_id):
         raise ClientNotFoundError("there is no client with this identifier")
     return found
 

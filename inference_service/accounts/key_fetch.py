@@ -20,7 +20,7 @@ import structlog
 from joserfc.jwk import Key
 
 from tamsoat.inference_service.accounts.public_keys import PublicKeysError, read_keys
-from tamsoat.inference_service.errors import TamsoatError
+from tamsoat.inference_service.errors import EXIT_USAGE, TamsoatError
 from tamsoat.inference_service.settings import LOOPBACK_HOSTS, Settings
 from tamsoat.inference_service.webhooks.destination import is_allowed
 
@@ -38,6 +38,7 @@ class KeyAddressError(TamsoatError):
     status = 422
     title = "Key address refused"
     slug = "key-address-refused"
+    exit_code = EXIT_USAGE
 
 
 class KeyFetchError(TamsoatError):
@@ -122,7 +123,7 @@ def fetch(url: str, settings: Settings) -> dict[str, Key]:
     deadline_s = time.monotonic() + settings.client_key_timeout_s
     address = _resolve(parsed, settings)
     try:
-        content = _download(parsed, address, deadline_s)
+        content = _download(parsed, address, deadline_s, trusted_context(settings))
         return read_keys(json.loads(content))
     except (httpx.HTTPError, ssl.SSLError, OSError) as error:
         log.warning("client_keys_not_fetched", kind=type(error).__name__)
@@ -130,6 +131,18 @@ def fetch(url: str, settings: Settings) -> dict[str, Key]:
     except (PublicKeysError, ValueError, RecursionError) as error:
         log.warning("client_keys_not_usable", kind=type(error).__name__)
         raise KeyFetchError("the address of the client's keys holds no usable key set") from error
+
+
+def trusted_context(settings: Settings) -> ssl.SSLContext:
+    """The certificate authorities of the system, and those of the settings.
+
+    Raises:
+        OSError, ssl.SSLError: the file of the settings cannot be read.
+    """
+    context = ssl.create_default_context()
+    if settings.outgoing_ca_file is not None:
+        context.load_verify_locations(settings.outgoing_ca_file)
+    return context
 
 
 def _resolve(url: httpx.URL, settings: Settings) -> str:
@@ -149,15 +162,13 @@ def _resolve(url: httpx.URL, settings: Settings) -> str:
     return str(addresses[0])
 
 
-def _download(url: httpx.URL, address: str, deadline_s: float) -> bytes:
+def _download(url: httpx.URL, address: str, deadline_s: float, trusted: ssl.SSLContext) -> bytes:
     host = f"[{url.host}]" if ":" in url.host else url.host
     headers = {"Host": host if url.port is None else f"{host}:{url.port}", "Accept": "application/json"}
     timeout_s = max(0.1, deadline_s - time.monotonic())
     content = bytearray()
     with (
-        httpx.Client(
-            follow_redirects=False, trust_env=False, timeout=timeout_s, verify=ssl.create_default_context()
-        ) as http,
+        httpx.Client(follow_redirects=False, trust_env=False, timeout=timeout_s, verify=trusted) as http,
         http.stream(
             "GET", url.copy_with(host=address), headers=headers, extensions={"sni_hostname": url.host}
         ) as response,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, KeySet, RSAKey
 
-from tamsoat.inference_service.errors import TamsoatError
+from tamsoat.inference_service.errors import EXIT_USAGE, TamsoatError
 
 KEYS_MAX = 20
 KID_LENGTH_MAX = 200
 RSA_BITS = (2048, 8192)
 CURVE = "P-384"
+_PUBLIC_MEMBERS = frozenset({"kty", "kid", "n", "e", "crv", "x", "y"})
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
@@ -23,6 +25,7 @@ class PublicKeysError(TamsoatError):
     status = 422
     title = "Client keys are not valid"
     slug = "client-keys-invalid"
+    exit_code = EXIT_USAGE
 
 
 def read_keys(document: object) -> dict[str, Key]:
@@ -52,13 +55,16 @@ def read_keys(document: object) -> dict[str, Key]:
 
 
 def public_document(keys: dict[str, Key]) -> dict[str, Any]:
-    """The key set to store for ``keys``."""
-    return dict(KeySet(list(keys.values())).as_dict(private=False))
+    """The key set to store for ``keys``: the members that a verification needs, and nothing else."""
+    listed = KeySet(list(keys.values())).as_dict(private=False)["keys"]
+    return {"keys": [{name: value for name, value in key.items() if name in _PUBLIC_MEMBERS} for key in listed]}
 
 
 def _read_key(entry: dict[str, Any]) -> Key | None:
     kid = entry.get("kid")
-    if not isinstance(kid, str) or not 1 <= len(kid) <= KID_LENGTH_MAX or entry.get("use", "sig") != "sig":
+    if not isinstance(kid, str) or not 1 <= len(kid) <= KID_LENGTH_MAX or not kid.isprintable():
+        return None
+    if entry.get("use", "sig") != "sig" or entry.get("alg", "RS384") not in ("RS384", "ES384"):
         return None
     try:
         if entry.get("kty") == "RSA":
@@ -68,6 +74,6 @@ def _read_key(entry: dict[str, Any]) -> Key | None:
             return rsa if accepted else None
         if entry.get("kty") == "EC" and entry.get("crv") == CURVE:
             return ECKey.import_key(entry)
-    except (JoseError, ValueError, TypeError, KeyError):
+    except (JoseError, UnsupportedAlgorithm, ValueError, TypeError, KeyError, AttributeError):
         return None
     return None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from tamsoat.inference_service.accounts.access import grants
-from tamsoat.inference_service.errors import TamsoatError
+from tamsoat.inference_service.errors import EXIT_USAGE, TamsoatError
 
 SCOPES_MAX = 40
 _SCOPE = re.compile(r"system/(?:\*|[A-Z][A-Za-z]{2,40})\.(?=[cruds])c?r?u?d?s?")
@@ -18,6 +18,7 @@ class ScopeError(TamsoatError):
     status = 422
     title = "Scope is not valid"
     slug = "scope-invalid"
+    exit_code = EXIT_USAGE
 
 
 def check_scopes(scopes: Iterable[str]) -> list[str]:

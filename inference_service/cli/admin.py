@@ -12,7 +12,7 @@ from rich.table import Table
 
 from tamsoat.inference_service.accounts import repository, review, service
 from tamsoat.inference_service.accounts.administration import Administrator
-from tamsoat.inference_service.cli import admin_accounts
+from tamsoat.inference_service.cli import admin_accounts, admin_clients
 from tamsoat.inference_service.cli.admin_database import ACTOR, administration_of
 from tamsoat.inference_service.errors import EXIT_OUTPUT, TamsoatError
 
@@ -20,6 +20,7 @@ app = typer.Typer(help="Facilities, accounts and the access review.", no_args_is
 facility = typer.Typer(help="Facilities: create, list, rename.", no_args_is_help=True)
 app.add_typer(facility, name="facility")
 app.add_typer(admin_accounts.app, name="account")
+app.add_typer(admin_clients.app, name="client")
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="SQLAlchemy URL (TAMSOAT_DATABASE_URL)")]
 Code = Annotated[str, typer.Argument(help="MA_CSKCB, five capital letters or digits")]

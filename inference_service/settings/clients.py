@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -23,6 +24,11 @@ class ClientSettings(BaseModel):
     )
     client_key_cache_s: int = Field(
         300, ge=10, le=86400, description="seconds for which fetched public keys of a machine client are believed"
+    )
+    outgoing_ca_file: Path | None = Field(
+        None,
+        description="PEM file of further certificate authorities for connections to the key addresses of machine "
+        "clients and to the OpenID provider",
     )
     idempotency_hours: float = Field(
         24.0, gt=0, le=720, description="hours for which the answer to an `Idempotency-Key` is kept"

@@ -14,7 +14,7 @@ from tamsoat.inference_service.patients.tables import Patient, PatientIdentifier
 
 
 def patients(session: Session, rows: Sequence[Patient]) -> list[PatientOut]:
-    """Patients with their identifiers; one that was merged shows the identifiers that she brought along."""
+    """Patients with their identifiers, active ones first; one that was merged shows those that she brought along."""
     held: dict[str, list[PatientIdentifier]] = {row.id: [] for row in rows}
     for identifier in repository.identifiers_of(session, list(held)):
         held[identifier.patient_id].append(identifier)
@@ -55,7 +55,9 @@ def _patient(row: Patient, identifiers: Sequence[PatientIdentifier]) -> PatientO
         sex=row.sex,  # type: ignore[arg-type]
         phone=row.phone,
         address=row.address,
-        identifiers=[_identifier(identifier) for identifier in identifiers],
+        identifiers=[
+            _identifier(item) for item in sorted(identifiers, key=lambda item: (not item.active, item.system))
+        ],
         version=row.version,
         active=row.active,
         merged_into=row.merged_into,

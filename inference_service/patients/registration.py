@@ -198,9 +198,7 @@ def _insert(session: Session, principal: Principal, data: PatientIn, entries: Se
     )  # fmt: skip
 
     def insert() -> None:
-        session.add(patient)
-        session.flush()
-        session.add_all(_rows(patient, entries or [_temporary()], data.confirm, now))
+        _add_one_by_one(session, [patient, *_rows(patient, entries or [_temporary()], data.confirm, now)])
 
     if not _unless_taken(session, insert):
         return None
@@ -228,7 +226,7 @@ def _add(session: Session, patient: Patient, entries: Sequence[Entry], confirm: 
         new.append(entry)
     if new:
         rows = _rows(patient, new, confirm, datetime.now(UTC))
-        if not _unless_taken(session, lambda: session.add_all(rows)):
+        if not _unless_taken(session, lambda: _add_one_by_one(session, rows)):
             taken = [owner for owner in _owners(session, patient.facility_id, new) if owner != patient.id]
             raise PatientAmbiguousError([patient.id, *taken])
     return len(new)
@@ -239,10 +237,16 @@ def _unless_taken(session: Session, insert: Callable[[], None]) -> bool:
     try:
         with session.begin_nested():
             insert()
-            session.flush()
     except IntegrityError:
         return False
     return True
+
+
+def _add_one_by_one(session: Session, rows: Iterable[Patient | PatientIdentifier]) -> None:
+    """Insert in this order, so that transactions that insert the same identifiers cannot wait for each other."""
+    for row in rows:
+        session.add(row)
+        session.flush()
 
 
 def _temporary() -> Entry:

@@ -40,6 +40,20 @@ def get_current(session: Session, facility_id: str, patient_id: str) -> Patient:
     return patient
 
 
+def current_id(session: Session, facility_id: str, patient_id: str) -> str:
+    """Identifier of the patient, or of the one that it was merged into; nothing is locked.
+
+    Raises:
+        PatientNotFoundError: there is none.
+    """
+    patient = get(session, facility_id, patient_id)
+    for _ in range(MERGES_MOST):
+        if patient.merged_into is None:
+            break
+        patient = get(session, facility_id, patient.merged_into)
+    return patient.id
+
+
 def require_active(patient: Patient) -> None:
     """Refuse changes of what was merged or erased.
 

@@ -15,6 +15,12 @@ class OperationsSettings(BaseModel):
         description="address of an OpenTelemetry collector (OTLP over HTTP) that receives traces, for example "
         "`http://127.0.0.1:4318`; empty: no traces",
     )
+    retention_records_years: int = Field(
+        10, ge=10, le=100, description="years that patients and results are kept after their last change; at least 10"
+    )
+    retention_logs_months: int = Field(
+        12, ge=12, le=1200, description="months that sign-ins, webhook deliveries and other logs are kept; at least 12"
+    )
     drain_delay_s: float = Field(
         0.0,
         ge=0,

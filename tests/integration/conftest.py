@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from audit_log import write_log
+from desk import Desk, open_service
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -30,8 +31,9 @@ def field_jpeg() -> bytes:
 
 @pytest.fixture
 def service_settings(tiny_bundle: Path, tmp_path: Path) -> Settings:
-    """Settings of a small service with its own database."""
+    """Settings of a small service with its own database; jobs are worked on only with ``run_worker`` switched on."""
     return Settings(
+        run_worker=False,
         model=tiny_bundle,
         database_url=f"sqlite:///{tmp_path}/service.db",
         threads=1,
@@ -49,6 +51,14 @@ def client(service_settings: Settings) -> Iterator[TestClient]:
         yield client
 
 
+@pytest.fixture
+def working_client(service_settings: Settings) -> Iterator[TestClient]:
+    """As ``client``, of a service that also works on jobs."""
+    settings = service_settings.model_copy(update={"run_worker": True})
+    with TestClient(create_app(settings), base_url=BASE_URL, raise_server_exceptions=False) as client:
+        yield client
+
+
 @pytest.fixture(scope="session")
 def written_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with a whole audit log; tests work on copies."""
@@ -63,3 +73,22 @@ def audit_db(written_log: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "log.db"
     shutil.copy(written_log, copy)
     return copy
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared_service(
+    request: pytest.FixtureRequest, tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient]:
+    """One service on each database for the tests of a module; they must not open another."""
+    folder = tmp_path_factory.mktemp("service")
+    url = f"sqlite:///{folder}/test.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql_cluster").new_database()
+    with open_service(tiny_bundle, folder, url) as client:
+        yield client
+
+
+@pytest.fixture
+def desk(shared_service: TestClient) -> Desk:
+    """Someone signed in at a facility of its own."""
+    return Desk.at(shared_service)

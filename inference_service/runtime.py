@@ -19,6 +19,7 @@ from tamsoat.inference_service.db.session import Database
 from tamsoat.inference_service.engine.engine import Engine
 from tamsoat.inference_service.errors import EXIT_MODEL, TamsoatError
 from tamsoat.inference_service.jobs.jobs import Jobs
+from tamsoat.inference_service.screening.metrics import JobCollector
 from tamsoat.inference_service.settings import Settings
 from tamsoat.inference_service.slides.decode import DecodeLimits
 from tamsoat.inference_service.slides.sandbox import Decoder
@@ -110,6 +111,7 @@ def open_runtime(settings: Settings) -> Runtime:
         database.close()
         raise
     metrics = Metrics()
+    metrics.registry.register(JobCollector(database))
     metrics.engine.info(
         {"model": bundle.name, "version": bundle.version, "digest": bundle.digest, "provider": engine.provider}
     )

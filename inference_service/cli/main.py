@@ -26,6 +26,9 @@ class _Commands(LazyGroup):
         "serve": LazyCommand(
             "tamsoat.inference_service.cli.serve", "serve", "Answer screening requests over HTTP until stopped."
         ),
+        "worker": LazyCommand(
+            "tamsoat.inference_service.cli.worker", "worker", "Work on screening jobs until stopped."
+        ),
         "audit": LazyCommand("tamsoat.inference_service.cli.audit", "app", "The audit log: verify that it is whole."),
         "admin": LazyCommand(
             "tamsoat.inference_service.cli.admin", "app", "Facilities, accounts and the access review."
@@ -36,6 +39,9 @@ class _Commands(LazyGroup):
         ),
         "restore": LazyCommand(
             "tamsoat.inference_service.cli.restore", "restore", "Bring a backup back to life in an empty place."
+        ),
+        "doctor": LazyCommand(
+            "tamsoat.inference_service.cli.doctor", "doctor", "What is wrong with this installation and what to do."
         ),
         "data": LazyCommand("tamsoat.datasets.cli", "app", "Datasets: validate, split, generate, import.", "train"),
         "model": LazyCommand("tamsoat.models.cli", "app", "Model bundles: show, verify, export.", "train"),

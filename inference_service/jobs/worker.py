@@ -115,6 +115,7 @@ class JobWorker:
                 "use_listen_notify": False,
                 "notification_listener_polling_interval_sec": POLL_S,
                 "enable_otlp": False,
+                "log_level": "WARNING",
             }
         )
         try:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tamsoat.datasets.categories import AI_CATEGORIES
-from tamsoat.inference_service.screening.schemas import ScreeningResult
+from tamsoat.inference_service.screening.schemas import Cell, FieldAssessment, ModelIdentity, Quality, ScreeningResult
 
 EXAMPLE: dict[str, Any] = {
     "image": "sha256:3f5a7c0f6d0c9e0b7b1f9b2fd5f3b6f4f2e1d0c9b8a79685746352413f2e1d0c",
@@ -50,27 +50,94 @@ class AnalysisAnswer(ScreeningResult):
     analysis_id: str = Field(description="Identifier of the stored analysis (UUID)")
 
 
+State = Literal["queued", "running", "completed", "failed", "cancelled"]
+Priority = Literal["stat", "urgent", "routine"]
+Triage = Literal["routine", "review", "urgent"]
+
+
+class JobProgress(BaseModel):
+    """How far a job is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step: Literal["fetch", "decode", "analyse", "store"] | None = Field(description="Null while it does not run")
+    done: int = Field(description="Tiles analysed")
+    total: int = Field(description="Tiles in all; 0 before they are counted")
+    seconds_left: float | None = Field(description="Estimate, seconds; null while there is nothing to go by")
+
+
+class JobProblem(BaseModel):
+    """Why a job failed: the members of RFC 9457."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str
+    title: str
+    detail: str
+
+
+class JobState(BaseModel):
+    """State of one analysis."""
+
+    model_config = ConfigDict(frozen=True)
+
+    analysis_id: str = Field(description="Identifier (UUID)")
+    state: State
+    progress: JobProgress | None = None
+    problem: JobProblem | None = Field(None, description="Only when failed")
+
+
+class AnalysisView(JobState):
+    """One analysis. The result members are there once it is completed.
+
+    An image that was screened while the caller waited has the members of that answer and `state`; a job also tells
+    `progress`, `slide_id`, `order_id`, `priority`, `attempts`, `created_at`, and `problem` when it failed.
+    """
+
+    slide_id: str | None = None
+    order_id: str | None = None
+    priority: Priority | None = None
+    attempts: int | None = Field(None, description="1, and one more for every retry")
+    created_at: datetime | None = Field(None, description="When it was requested, UTC")
+    image: str | None = Field(None, description="`sha256:<digest of the bytes>`")
+    width_px: int | None = None
+    height_px: int | None = None
+    mpp: float | None = None
+    model: ModelIdentity | None = None
+    quality: Quality | None = None
+    field: FieldAssessment | None = None
+    cells: list[Cell] | None = None
+    seconds: float | None = None
+
+
 class AnalysisSummary(BaseModel):
-    """One line of the list of analyses."""
+    """One line of the list of analyses; what only a result can tell is null until there is one."""
 
     model_config = ConfigDict(frozen=True)
 
     analysis_id: str
-    created_at: datetime = Field(description="When it was stored, UTC")
-    image_sha256: str
-    width_px: int
-    height_px: int
+    state: State
+    priority: Priority
+    slide_id: str | None
+    order_id: str | None
+    created_at: datetime = Field(description="When it was requested, UTC")
+    finished_at: datetime | None
+    progress: JobProgress | None = Field(description="Of a job that waits or runs")
+    problem: JobProblem | None
     mpp: float
-    model_name: str
-    model_version: str
-    model_digest: str
-    provider: str = Field(description="ONNX Runtime execution provider that computed it")
-    usable: bool
-    category: str
-    abnormal_probability: float
-    triage: Literal["routine", "review", "urgent"]
-    cells: int = Field(description="How many nuclei were found")
-    seconds: float
+    triage: Triage | None
+    image_sha256: str | None
+    width_px: int | None
+    height_px: int | None
+    model_name: str | None
+    model_version: str | None
+    model_digest: str | None
+    provider: str | None = Field(description="ONNX Runtime execution provider that computed it")
+    usable: bool | None
+    category: str | None
+    abnormal_probability: float | None
+    cells: int | None = Field(description="How many nuclei were found")
+    seconds: float | None
 
 
 class AnalysisPage(BaseModel):

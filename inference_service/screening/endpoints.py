@@ -1,4 +1,4 @@
-"""HTTP of screening: analyse one field image, read analyses back."""
+"""HTTP of screening: analyse one field image while the caller waits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import structlog
 from anyio import to_thread
-from fastapi import APIRouter, Depends, File, Form, Path, Query, Request, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.accounts.access import READERS, ForbiddenError, NotSignedInError, Principal, Role, allow
@@ -17,7 +17,7 @@ from tamsoat.inference_service.engine.errors import EngineError, EngineInputErro
 from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.screening import service
-from tamsoat.inference_service.screening.answers import AnalysisAnswer, AnalysisPage
+from tamsoat.inference_service.screening.answers import AnalysisAnswer
 from tamsoat.inference_service.screening.scale import AbsurdScaleError, MissingScaleError, resolve_scale
 from tamsoat.inference_service.slides import errors as image_errors
 from tamsoat.inference_service.slides.sandbox import DecoderClosedError
@@ -27,8 +27,6 @@ from tamsoat.inference_service.transport.idempotency import IdempotentRoute, ide
 from tamsoat.inference_service.transport.problems import InvalidRequestError, describe
 from tamsoat.inference_service.transport.uploads import UploadTooLargeError, UploadTooSlowError
 
-PAGE_DEFAULT, PAGE_MOST = 50, 200
-
 log = structlog.get_logger("tamsoat.screening")
 
 
@@ -37,7 +35,6 @@ class InferenceRoute(AdmittedRoute, IdempotentRoute):
 
 
 inference = APIRouter(prefix="/api/v1", tags=["screening"], route_class=InferenceRoute)
-analyses = APIRouter(prefix="/api/v1", tags=["screening"])
 
 
 class ClientGoneError(TamsoatError):
@@ -62,7 +59,6 @@ def reading(runtime: Annotated[Runtime, Depends(get_runtime)]) -> Iterator[Sessi
 
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 ReadSession = Annotated[Session, Depends(reading, scope="function")]
-Reader = Annotated[Principal, allow(*READERS, Role.RESEARCHER, Role.INTEGRATOR, scope="system/Observation.rs")]
 
 
 @inference.post(
@@ -141,44 +137,3 @@ async def infer(
         seconds=round(answer.seconds, 4),
     )
     return answer
-
-
-@analyses.get(
-    "/analyses/{analysis_id}",
-    response_model=AnalysisAnswer,
-    summary="Read one analysis",
-    responses={**describe(NotSignedInError, ForbiddenError, service.AnalysisNotFoundError, DatabaseUnavailableError)},
-)
-def read_analysis(
-    session: ReadSession,
-    principal: Reader,
-    analysis_id: Annotated[str, Path(max_length=64, description="From the answer of a screening")],
-) -> AnalysisAnswer:
-    """The stored analysis: the same JSON that was answered when it was made."""
-    return service.get(session, principal.facility_id, analysis_id)
-
-
-@analyses.get(
-    "/analyses",
-    response_model=AnalysisPage,
-    summary="List analyses, newest first",
-    responses={
-        **describe(
-            NotSignedInError,
-            ForbiddenError,
-            service.AnalysisNotFoundError,
-            InvalidRequestError,
-            DatabaseUnavailableError,
-        )
-    },
-)
-def list_analyses(
-    session: ReadSession,
-    principal: Reader,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MOST, description="Most items on the page")] = PAGE_DEFAULT,
-    before: Annotated[
-        str | None, Query(max_length=64, description="`next_before` of the page before; absent: the newest")
-    ] = None,
-) -> AnalysisPage:
-    """A page of what was analysed; follow `next_before` until it is null."""
-    return service.newest(session, principal.facility_id, limit, before)

@@ -30,14 +30,6 @@ def findings_of(session: Session, number: int) -> list[Finding]:
     return list(session.scalars(query))
 
 
-def newest(session: Session, facility_id: str, limit: int, before_number: int | None) -> list[Analysis]:
-    """At most ``limit`` analyses of the facility, newest first, older than ``before_number`` where it is given."""
-    query = select(Analysis).where(Analysis.facility_id == facility_id).order_by(Analysis.number.desc()).limit(limit)
-    if before_number is not None:
-        query = query.where(Analysis.number < before_number)
-    return list(session.scalars(query))
-
-
 def count(session: Session) -> int:
     """How many analyses are stored."""
     return session.scalar(select(func.count()).select_from(Analysis)) or 0

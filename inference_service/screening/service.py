@@ -17,7 +17,7 @@ from tamsoat.inference_service.engine.rescale import SCALE_TOLERANCE
 from tamsoat.inference_service.engine.tiling import plan_tiles
 from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.screening import repository
-from tamsoat.inference_service.screening.answers import AnalysisAnswer, AnalysisPage, AnalysisSummary
+from tamsoat.inference_service.screening.answers import AnalysisAnswer
 from tamsoat.inference_service.screening.result import screen_image
 from tamsoat.inference_service.screening.schemas import Cell, FieldAssessment, ModelIdentity, Quality
 from tamsoat.inference_service.screening.tables import COMPLETED, PRIORITIES, Analysis, Finding, Screening
@@ -96,6 +96,7 @@ def store(database: Database, screened: Screened, principal: Principal) -> None:
         StorageFullError, DatabaseUnavailableError: nothing was stored.
     """
     with database.write() as session:
+        idempotency.keep(session, screened.answer)
         now = datetime.now(UTC)
         session.add(
             Screening(
@@ -136,35 +137,6 @@ def add_analysis(session: Session, screened: Screened, actor: str, facility_id: 
 def result_digest(answer: AnalysisAnswer) -> str:
     """SHA-256 (hex) over the canonical JSON of the answer: what the audit log vouches for."""
     return sha256_hex(canonical_json(answer.model_dump(mode="json")))
-
-
-def get(session: Session, facility_id: str, analysis_id: str) -> AnalysisAnswer:
-    """The stored analysis, exactly as it was answered.
-
-    Raises:
-        AnalysisNotFoundError: there is none.
-    """
-    analysis = repository.get(session, facility_id, analysis_id)
-    if analysis is None:
-        raise AnalysisNotFoundError("there is no analysis with this identifier")
-    return rebuild(analysis, repository.findings_of(session, analysis.number))
-
-
-def newest(session: Session, facility_id: str, limit: int, before: str | None) -> AnalysisPage:
-    """A page of analyses, newest first; ``before`` is the last identifier of the page before.
-
-    Raises:
-        AnalysisNotFoundError: ``before`` names no analysis.
-    """
-    before_number = None
-    if before is not None:
-        last = repository.get(session, facility_id, before)
-        if last is None:
-            raise AnalysisNotFoundError("`before` names no analysis")
-        before_number = last.number
-    rows = repository.newest(session, facility_id, limit + 1, before_number)
-    items = [_summary(row) for row in rows[:limit]]
-    return AnalysisPage(items=items, next_before=items[-1].analysis_id if len(rows) > limit else None)
 
 
 def rebuild(analysis: Analysis, findings: list[Finding]) -> AnalysisAnswer:
@@ -237,8 +209,3 @@ def _analysis(screened: Screened, categories: list[str], facility_id: str) -> An
         cells=len(answer.cells),
         seconds=answer.seconds,
     )
-
-
-def _summary(row: Analysis) -> AnalysisSummary:
-    values = {name: getattr(row, name) for name in AnalysisSummary.model_fields if name != "analysis_id"}
-    return AnalysisSummary(analysis_id=row.id, **values)

@@ -33,8 +33,12 @@ class Screening(Base):
             "ix_screenings_facility_id_priority_created_at_number", "facility_id", "priority", "created_at", "number"
         ),
         Index("ix_screenings_state_priority_number", "state", "priority", "number"),
-        Index("ix_screenings_slide_id", "slide_id"),
-        Index("ix_screenings_order_id", "order_id"),
+        Index(
+            "ix_screenings_facility_id_slide_id_created_at_number", "facility_id", "slide_id", "created_at", "number"
+        ),
+        Index(
+            "ix_screenings_facility_id_order_id_created_at_number", "facility_id", "order_id", "created_at", "number"
+        ),
         {"sqlite_autoincrement": True},
     )
 

@@ -69,7 +69,9 @@ def test_analysis_is_stored_as_answered(client: TestClient, field_jpeg: bytes) -
     answered = post(client, field_jpeg, objective="40").json()
     stored = client.get(f"/api/v1/analyses/{answered['analysis_id']}")
     assert stored.status_code == 200
-    assert stored.json() == answered
+    assert stored.json() == answered | {"state": "completed"}
+    again = client.get(stored.request.url.path, headers={"If-None-Match": stored.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 def test_audit_entry_vouches_for_image_model_and_result(client: TestClient, field_jpeg: bytes) -> None:

@@ -17,8 +17,8 @@ INDEXES = (
     ("facility_id", "triage", "created_at", "number"),
     ("facility_id", "priority", "created_at", "number"),
     ("state", "priority", "number"),
-    ("slide_id",),
-    ("order_id",),
+    ("facility_id", "slide_id", "created_at", "number"),
+    ("facility_id", "order_id", "created_at", "number"),
 )
 
 OF_ANALYSES_BEFORE = """

@@ -25,6 +25,7 @@ from tamsoat.inference_service.settings import Settings, load_settings
 from tamsoat.inference_service.transport import logs, openapi, problems
 from tamsoat.inference_service.transport.drain import Drain
 from tamsoat.inference_service.transport.middleware import HostGuard, RequestContext
+from tamsoat.inference_service.transport.rate_limits import RateLimits
 from tamsoat.inference_service.transport.request_spans import TraceRequests
 from tamsoat.inference_service.transport.uploads import BodyLimit
 from tamsoat.inference_service.uploads import endpoints as slides
@@ -60,6 +61,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     )
     app.state.settings = settings
     app.state.drain = Drain()
+    app.state.rate_limits = RateLimits(settings)
     app.state.upload_turns = Turns()
     problems.install(app)
     for router in (

@@ -27,7 +27,10 @@ _Waiting = tuple[Event, Future[None]]
 
 
 class ReadLog:
-    """Records reads of patient data durably; thread-safe. ``database`` must outlive it."""
+    """Records reads of patient data durably; thread-safe.
+
+    ``database`` is its own: callers may hold every connection of a shared pool while they wait for the writer.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -60,12 +63,13 @@ class ReadLog:
         done.result()
 
     def close(self) -> None:
-        """Write what waits, then stop; calls after this are refused."""
+        """Write what waits, then stop and close the database; calls after this are refused."""
         with self._lock:
             if not self._closed:
                 self._closed = True
                 self._queue.put(None)
         self._thread.join()
+        self._database.close()
 
     def _work(self) -> None:
         ending = False

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, insert, select, text, update
+from sqlalchemy import Select, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.audit.rows import Row
@@ -125,6 +125,11 @@ def stream_filtered(session: Session, wanted: Filter) -> Iterator[Row]:
     """The entries by rising sequence, a bounded number in memory at a time."""
     query = _filtered(wanted).order_by(_ENTRIES.sequence).execution_options(yield_per=READ_ROWS)
     yield from map(Row._make, session.execute(query))
+
+
+def count(session: Session, wanted: Filter) -> int:
+    """How many entries there are."""
+    return session.scalar(select(func.count()).select_from(_filtered(wanted).subquery())) or 0
 
 
 def leaf_hashes(session: Session, first: int, count: int) -> list[str]:

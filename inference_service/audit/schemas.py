@@ -31,6 +31,7 @@ class Action(StrEnum):
     ANALYSIS_READ = "analysis:read"
     AUDIT_CHECKPOINT = "audit:checkpoint"
     AUDIT_EXPORT = "audit:export"
+    AUDIT_READ = "audit:read"
     BACKUP_CREATE = "backup:create"
     BACKUP_RESTORE = "backup:restore"
     CLIENT_CREATE = "client:create"

@@ -1,4 +1,4 @@
-"""Fields done, fields per second and time left, on stderr: a bar on a terminal, else a line now and then."""
+"""Work done, its speed and the time left, on stderr: a bar on a terminal, else a line now and then."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ SUMMARY_FROM_S = 2.0
 
 
 class FieldProgress:
-    """Counts fields; ``note`` prints a line that does not disturb the bar."""
+    """Counts fields (or another ``unit``); ``note`` prints a line that does not disturb the bar."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, unit: str = "fields") -> None:
         self._total = total
+        self._unit = unit
         self._done = 0
         self._start_s = self._shown_s = time.monotonic()
         self._bar = _bar() if sys.stderr.isatty() else None
-        self._task = self._bar.add_task("fields", total=total, rate="") if self._bar is not None else None
+        self._task = self._bar.add_task(unit, total=total, rate="") if self._bar is not None else None
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -44,7 +45,8 @@ class FieldProgress:
             self._bar.stop()
         if kind is None and time.monotonic() - self._start_s >= SUMMARY_FROM_S:
             _line(
-                f"{self._done} fields in {time.monotonic() - self._start_s:.1f} s, {self.fields_per_s():.2f} fields/s"
+                f"{self._done} {self._unit} in {time.monotonic() - self._start_s:.1f} s, "
+                f"{self.fields_per_s():.2f} {self._unit}/s"
             )
 
     def fields_per_s(self) -> float:
@@ -52,15 +54,19 @@ class FieldProgress:
 
     def advance(self) -> None:
         """One field more is done, well or not."""
-        self._done += 1
+        self.reach(self._done + 1)
+
+    def reach(self, done: int) -> None:
+        """So many are done altogether."""
+        self._done = done
         rate = self.fields_per_s()
         now_s = time.monotonic()
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, advance=1, rate=f"{rate:.2f} fields/s")
+            self._bar.update(self._task, completed=done, rate=f"{rate:.2f} {self._unit}/s")
         elif now_s - self._shown_s >= LINE_EVERY_S:
             self._shown_s = now_s
-            left_s = (self._total - self._done) / rate
-            _line(f"{self._done} of {self._total} fields, {rate:.2f} fields/s, about {left_s:.0f} s left")
+            left_s = (self._total - self._done) / max(rate, 1e-9)
+            _line(f"{done} of {self._total} {self._unit}, {rate:.2f} {self._unit}/s, about {left_s:.0f} s left")
 
     def note(self, text: str) -> None:
         """Print one line above the bar."""

@@ -1,0 +1,84 @@
+"""Compare what is stored with what the log vouches for: every analysis, rebuilt from its rows, with its digest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby, islice
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from tamsoat.inference_service.audit import repository
+from tamsoat.inference_service.audit.repository import Filter
+from tamsoat.inference_service.audit.rows import Row
+from tamsoat.inference_service.audit.schemas import Action
+from tamsoat.inference_service.screening.service import rebuild, result_digest
+from tamsoat.inference_service.screening.tables import Analysis, Finding
+
+BATCH = 200
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How many analyses are as recorded, and the entry of the first that is not."""
+
+    analyses: int
+    first_bad_sequence: int | None = None
+    reason: str = ""
+
+
+def stored_analyses(session: Session) -> int:
+    """How many there are."""
+    return session.scalar(select(func.count()).select_from(Analysis)) or 0
+
+
+def compare(session: Session, progress: Callable[[int], None] | None = None) -> Comparison:
+    """Rebuild every analysis that an entry records; none may differ, be missing, or be stored without an entry.
+
+    To be called on a log that is whole, first in a new session. Reads about 30 rows per analysis.
+    """
+    repository.begin_snapshot(session)
+    removed = {row.subject for row in repository.stream_filtered(session, Filter(action=Action.RETENTION_DELETE))}
+    created = repository.stream_filtered(session, Filter(action=Action.ANALYSIS_CREATE))
+    found = 0
+    while entries := list(islice(created, BATCH)):
+        digests = dict(_digests(session, [row.subject.partition(":")[2] for row in entries]))
+        for row in entries:
+            fault = _fault(row, digests, removed)
+            if fault:
+                return Comparison(found, row.sequence, fault)
+        found += len(digests)
+        session.expunge_all()
+        if progress is not None:
+            progress(found)
+    stored = stored_analyses(session)
+    if stored != found:
+        head = repository.read_head(session)
+        end = head.sequence if head else 0
+        return Comparison(found, end + 1, f"{stored - found} stored analyses were never recorded")
+    return Comparison(found)
+
+
+def _fault(row: Row, digests: dict[str, str | None], removed: set[str]) -> str:
+    identifier = row.subject.partition(":")[2]
+    if identifier not in digests:
+        gone = f"the analysis {identifier} that entry {row.sequence} records is missing"
+        return "" if row.subject in removed else gone
+    if digests[identifier] != json.loads(row.digests).get("result"):
+        return f"the analysis {identifier} was changed after entry {row.sequence} recorded it"
+    return ""
+
+
+def _digests(session: Session, identifiers: list[str]) -> Iterator[tuple[str, str | None]]:
+    """The digest of each analysis that exists; None where its rows are not a possible answer."""
+    analyses = {row.number: row for row in session.scalars(select(Analysis).where(Analysis.id.in_(identifiers)))}
+    query = select(Finding).where(Finding.analysis_number.in_(analyses))
+    rows = session.scalars(query.order_by(Finding.analysis_number, Finding.rank))
+    findings = {number: list(group) for number, group in groupby(rows, lambda row: row.analysis_number)}
+    for number, analysis in analyses.items():
+        try:
+            yield analysis.id, result_digest(rebuild(analysis, findings.get(number, [])))
+        except ValueError:
+            yield analysis.id, None

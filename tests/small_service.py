@@ -21,6 +21,7 @@ from tamsoat.inference_service.transport import logs, problems
 from tamsoat.inference_service.transport.drain import Drain
 from tamsoat.inference_service.transport.metrics import Metrics
 from tamsoat.inference_service.transport.middleware import HostGuard, RequestContext
+from tamsoat.inference_service.transport.rate_limits import RateLimits
 from tamsoat.inference_service.transport.uploads import BodyLimit
 
 
@@ -35,6 +36,7 @@ def small_service(settings: Settings, routers: Sequence[APIRouter] = ()) -> Iter
     app = FastAPI()
     app.state.settings = settings
     app.state.drain = Drain()
+    app.state.rate_limits = RateLimits(settings)
     app.state.runtime = SimpleNamespace(
         settings=settings,
         keyring=keyring,

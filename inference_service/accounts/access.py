@@ -15,6 +15,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
 from tamsoat.inference_service.errors import TamsoatError
+from tamsoat.inference_service.transport.rate_limits import Limit, RateLimits
 
 
 class Role(StrEnum):
@@ -100,7 +101,13 @@ class Access:
     def __call__(self, request: Request) -> Principal:
         from tamsoat.inference_service.accounts.authentication import authenticate
 
-        principal = authenticate(request)
+        rate_limits: RateLimits = request.app.state.rate_limits
+        try:
+            principal = authenticate(request)
+        except NotSignedInError:
+            rate_limits.charge(request, None)
+            raise
+        rate_limits.charge(request, principal)
         if principal is None:
             raise NotSignedInError("sign in, or send a valid bearer token")
         if principal.pending is not None:
@@ -117,12 +124,15 @@ class Access:
 
 @dataclass(frozen=True)
 class Public:
-    """The declaration of an endpoint that needs no sign-in, with its reason."""
+    """The declaration of an endpoint that needs no sign-in, with its reason and the rate limit of its callers."""
 
     reason: str
+    limit: Limit = Limit.ADDRESS
 
-    async def __call__(self) -> None:
-        return None
+    async def __call__(self, request: Request) -> None:
+        if self.limit is not Limit.NONE:
+            rate_limits: RateLimits = request.app.state.rate_limits
+            rate_limits.charge(request, None, self.limit)
 
 
 def allow(*roles: Role, scope: str | None = None, during_setup: bool = False) -> Any:
@@ -130,9 +140,9 @@ def allow(*roles: Role, scope: str | None = None, during_setup: bool = False) ->
     return Depends(Access(frozenset(roles), scope, during_setup), scope="function")
 
 
-def public(reason: str) -> Any:
-    """``Depends`` for an endpoint that anyone may call."""
-    return Depends(Public(reason))
+def public(reason: str, limit: Limit = Limit.ADDRESS) -> Any:
+    """``Depends`` for an endpoint that anyone may call, as often as ``limit`` says."""
+    return Depends(Public(reason, limit))
 
 
 def grants(scopes: frozenset[str], needed: str) -> bool:
@@ -167,6 +177,9 @@ def describe_access(app: FastAPI, schema: dict[str, Any]) -> None:
             operation = schema["paths"].get(route.path_format or "", {}).get(method.lower())
             if operation is None or declared is None:
                 continue
+            limit = declared.limit if isinstance(declared, Public) else Limit.CALLER
+            if limit is not Limit.NONE:
+                operation["x-rate-limit"] = limit.value
             if isinstance(declared, Public):
                 operation["x-access"] = {"public": declared.reason}
                 operation["security"] = []

@@ -15,6 +15,7 @@ from tamsoat.inference_service.accounts.token_service import ASSERTION_TYPE, GRA
 from tamsoat.inference_service.db.session import DatabaseUnavailableError, StorageFullError
 from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.transport.problems import InvalidRequestError, describe
+from tamsoat.inference_service.transport.rate_limits import Limit
 from tamsoat.inference_service.transport.uploads import UploadTooLargeError, UploadTooSlowError
 
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
@@ -88,7 +89,7 @@ _REFUSAL: dict[int | str, dict[str, Any]] = {
             UploadTooSlowError, UploadTooLargeError, InvalidRequestError, DatabaseUnavailableError, StorageFullError
         ),
     },
-    dependencies=[public("a client proves who it is with its assertion")],
+    dependencies=[public("a client proves who it is with its assertion", Limit.TOKEN)],
 )
 def token(
     request: Request,

@@ -18,6 +18,7 @@ from tamsoat.inference_service.accounts.access import public
 from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.transport.problems import describe
+from tamsoat.inference_service.transport.rate_limits import Limit
 
 PROBE_SIDE_PX = 64
 PROBE_TIMEOUT_S = 10.0
@@ -56,7 +57,7 @@ def get_runtime(request: Request) -> Runtime:
     return runtime
 
 
-@router.get("/healthz", summary="Is the process alive?", dependencies=[public("says nothing but ok")])
+@router.get("/healthz", summary="Is the process alive?", dependencies=[public("says nothing but ok", Limit.NONE)])
 async def healthz() -> Health:
     """Answers as long as the process does; touches nothing else."""
     return Health()
@@ -66,7 +67,7 @@ async def healthz() -> Health:
     "/readyz",
     summary="Can the service work?",
     responses={**describe(NotReadyError)},
-    dependencies=[public("for load balancers; no data")],
+    dependencies=[public("for load balancers; no data", Limit.NONE)],
 )
 async def readyz(request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]) -> Readiness:
     """Asks the database and runs the network on a small blank image."""
@@ -90,7 +91,7 @@ async def readyz(request: Request, runtime: Annotated[Runtime, Depends(get_runti
     "/metrics",
     summary="Prometheus metrics",
     response_class=Response,
-    dependencies=[public("counts only; hide it at the proxy")],
+    dependencies=[public("counts only; hide it at the proxy", Limit.NONE)],
 )
 def metrics(runtime: Annotated[Runtime, Depends(get_runtime)]) -> Response:
     """Counters and histograms in the Prometheus text format."""

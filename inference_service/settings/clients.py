@@ -37,6 +37,18 @@ class ClientSettings(BaseModel):
         5.0, ge=0, le=30, description="seconds that a repeated request waits for the first one's answer before a 409"
     )
 
+    rate_limit_per_minute: int = Field(
+        6000, ge=0, description="requests a minute that one account or machine client may send, count; 0: no limit"
+    )
+    anonymous_rate_limit_per_minute: int = Field(
+        600,
+        ge=0,
+        description="requests a minute that one network address may send without signing in, count; 0: no limit",
+    )
+    token_rate_limit_per_minute: int = Field(
+        120, ge=0, description="requests for an access token a minute from one network address, count; 0: no limit"
+    )
+
     @field_validator("client_key_networks")
     @classmethod
     def _networks_are_networks(cls, value: str) -> str:

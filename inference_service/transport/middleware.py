@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tamsoat.inference_service.errors import TamsoatError
+from tamsoat.inference_service.transport import rate_limits
 from tamsoat.inference_service.transport.metrics import Metrics
 from tamsoat.inference_service.transport.problems import answer_error
 
@@ -79,6 +80,8 @@ class RequestContext:
                 headers[REQUEST_ID_HEADER] = request_id
                 if scope["app"].state.drain.active:
                     headers["connection"] = "close"
+                for name, value in rate_limits.headers_of(scope).items():
+                    headers[name] = value
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)

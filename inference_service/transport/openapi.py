@@ -17,6 +17,7 @@ from tamsoat.inference_service.db.session import DatabaseUnavailableError
 from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.transport import problems
 from tamsoat.inference_service.transport.middleware import CrossSiteError, ForeignHostError
+from tamsoat.inference_service.transport.rate_limits import TooManyRequestsError
 from tamsoat.inference_service.transport.uploads import UploadTooLargeError, UploadTooSlowError
 
 Kinds = tuple[type[TamsoatError], ...]
@@ -71,6 +72,8 @@ def _common(method: str, operation: dict[str, Any]) -> Kinds:
     kinds = EVERYWHERE
     if "public" not in operation.get("x-access", {}):
         kinds += SIGNED_IN
+    if "x-rate-limit" in operation:
+        kinds += (TooManyRequestsError,)
     if method not in SAFE_METHODS:
         kinds += CHANGING
     if "requestBody" in operation:

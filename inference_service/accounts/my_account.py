@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+import segno
 from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.accounts import repository, second_factor, sessions
@@ -85,15 +88,15 @@ def sign_out_everywhere(database: Database, account_id: str) -> None:
 
 def begin_enrolment(database: Database, account_id: str) -> Enrolment:
     """Store a new secret as pending and return it with its QR code."""
-    import segno
-
     secret = second_factor.new_secret()
     with database.write() as session:
         account = _existing(session, account_id)
         account.totp_pending = secret
         uri = second_factor.otpauth_uri(secret, account.username)
-    svg = segno.make(uri, error="m", micro=False).svg_inline(scale=5, border=4, dark="#000", light="#fff", nl=False)
-    return Enrolment(secret=secret, otpauth_uri=uri, qr_svg=svg)
+    picture = io.BytesIO()
+    code = segno.make(uri, error="m", micro=False)
+    code.save(picture, kind="svg", scale=5, border=4, dark="#000", light="#fff", xmldecl=False)
+    return Enrolment(secret=secret, otpauth_uri=uri, qr_svg=picture.getvalue().decode("utf-8"))
 
 
 def confirm_enrolment(database: Database, settings: Settings, account_id: str, code: str) -> tuple[str, list[str]]:

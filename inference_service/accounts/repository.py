@@ -19,7 +19,7 @@ from tamsoat.inference_service.accounts.tables import (
 )
 
 
-def _locked(query: Select[tuple[Account]]) -> Select[tuple[Account]]:
+def _locked(query: Select[Account]) -> Select[Account]:
     """Lock the accounts, and read them as they are once the lock is held, whatever was read before."""
     return query.with_for_update(of=Account).execution_options(populate_existing=True)
 

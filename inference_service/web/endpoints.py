@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI
-from starlette.responses import FileResponse
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from tamsoat.inference_service.accounts.access import public
+from tamsoat.inference_service.web import pages
 
 STATIC = Path(__file__).resolve().parent / "static"
 
 router = APIRouter(include_in_schema=False)
+router.include_router(pages.router)
 
 
 @router.get("/", dependencies=[public("the page; its data needs sign-in")])
-def index() -> FileResponse:
+def index(request: Request) -> Response:
     """The page that screens one image; everything it needs comes from this server."""
+    if pages.signed_in(request) is None:
+        return pages.to_sign_in(request)
     return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
 
 

@@ -36,7 +36,7 @@ class TusVersionError(TamsoatError):
     title = "Version of the upload protocol"
     slug = "tus-version"
 
-    def headers(self) -> dict[str, str]:
+    def http_headers(self) -> dict[str, str]:
         return {"Tus-Version": VERSION}
 
 
@@ -80,6 +80,7 @@ BODY: dict[str, Any] = {
 
 @router.options(
     "/uploads",
+    name="upload_capabilities",
     status_code=204,
     summary="What the upload protocol offers here",
     dependencies=[public("says which protocol is spoken")],
@@ -98,6 +99,7 @@ def capabilities(runtime: RuntimeDep) -> Response:
 
 @router.post(
     "/uploads",
+    name="create_upload",
     status_code=201,
     summary="Begin a resumable upload",
     response_class=Response,
@@ -121,6 +123,7 @@ async def create(
 
 @router.head(
     "/uploads/{upload_id}",
+    name="inspect_upload",
     summary="How far has the upload come?",
     response_class=Response,
     responses={**describe(*COMMON, *TUS, *ENDED, *OF_THE_FILE)},
@@ -137,6 +140,7 @@ async def inspect(
 
 @router.patch(
     "/uploads/{upload_id}",
+    name="append_to_upload",
     status_code=204,
     summary="Send the next bytes",
     openapi_extra=BODY,
@@ -183,6 +187,7 @@ async def append(
 
 @router.delete(
     "/uploads/{upload_id}",
+    name="discard_upload",
     status_code=204,
     summary="Give an upload up",
     response_class=Response,
@@ -199,6 +204,7 @@ async def discard(
 
 @router.get(
     "/uploads/{upload_id}",
+    name="read_upload",
     response_model=UploadAnswer,
     summary="Read the state of an upload as JSON",
     responses={**describe(*COMMON, UploadNotFoundError)},

@@ -51,6 +51,8 @@ def test_what_any_request_may_meet_is_declared(document: dict[str, Any]) -> None
         needed = {"421"}
         if "public" not in operation["x-access"]:
             needed |= {"401", "403", "503"}
+        if "x-rate-limit" in operation:
+            needed |= {"429"}
         if "{" in path:
             needed |= {"404"}
         if "requestBody" in operation:

@@ -11,8 +11,9 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from tamsoat.inference_service.accounts import admin_endpoints as administration
-from tamsoat.inference_service.accounts import client_endpoints, token_endpoints
+from tamsoat.inference_service.accounts import client_endpoints, oidc_endpoints, token_endpoints
 from tamsoat.inference_service.accounts import endpoints as accounts
+from tamsoat.inference_service.accounts.oidc import OidcProvider
 from tamsoat.inference_service.audit import endpoints as audit
 from tamsoat.inference_service.operations import endpoints as operations
 from tamsoat.inference_service.orders import endpoints as orders
@@ -62,16 +63,19 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     app.state.settings = settings
     app.state.drain = Drain()
     app.state.rate_limits = RateLimits(settings)
+    app.state.oidc = OidcProvider(settings)
     app.state.upload_turns = Turns()
     problems.install(app)
+    # Routes are tried in this order: what is asked for most comes first.
     for router in (
-        accounts.router, administration.router,
-        screening.inference,
-        analyses.router,
         operations.router,
+        analyses.router,
+        screening.inference,
+        accounts.router, administration.router,
         web.router,
         token_endpoints.router,
         client_endpoints.router,
+        oidc_endpoints.router,
     ):
         app.include_router(router)
     app.include_router(webhooks.router)

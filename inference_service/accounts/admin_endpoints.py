@@ -34,7 +34,7 @@ PAGE_DEFAULT, PAGE_MOST = 50, 200
 router = APIRouter(prefix="/api/v1", tags=["accounts"])
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
     """What the process has open."""
     runtime: Runtime = request.app.state.runtime
     return runtime

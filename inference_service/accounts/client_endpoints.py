@@ -101,7 +101,7 @@ class ClientList(BaseModel):
     items: list[ClientAnswer]
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
     """What the process has open."""
     runtime: Runtime = request.app.state.runtime
     return runtime

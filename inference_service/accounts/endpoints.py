@@ -33,7 +33,7 @@ from tamsoat.inference_service.transport.problems import InvalidRequestError, de
 router = APIRouter(prefix="/api/v1", tags=["accounts"])
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
     """What the process has open."""
     runtime: Runtime = request.app.state.runtime
     return runtime
@@ -61,6 +61,7 @@ _PROVING = (
         **describe(
             sign_in.SignInFailedError,
             sign_in.SecondFactorRequiredError,
+            sign_in.PasswordsOffError,
             TooManySignInsError,
             InvalidRequestError,
             DatabaseUnavailableError,
@@ -72,6 +73,8 @@ def create_session(request: Request, response: Response, runtime: RuntimeDep, se
 
     A wrong name, password or code, a locked and a disabled account are answered alike.
     """
+    if not runtime.settings.local_passwords:
+        raise sign_in.PasswordsOffError("passwords are not used here: sign in at /oidc/sign-in")
     attempt = sign_in.Attempt(sent.password, sent.code, address_of(request), username=sent.username)
     presented = request.cookies.get(sessions.cookie_name(runtime.settings))
     signed_in = sign_in.sign_in(runtime.database, runtime.settings, attempt, presented)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tamsoat.inference_service.accounts import token_service
 from tamsoat.inference_service.accounts.access import public
 from tamsoat.inference_service.accounts.assertions import ALGORITHMS, OAuthError
+from tamsoat.inference_service.accounts.public_address import base_url
 from tamsoat.inference_service.accounts.token_service import ASSERTION_TYPE, GRANT_TYPE, TokenRequest
 from tamsoat.inference_service.db.session import DatabaseUnavailableError, StorageFullError
 from tamsoat.inference_service.runtime import Runtime
@@ -60,18 +61,10 @@ class ServerMetadata(BaseModel):
     capabilities: list[str]
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
     """What the process has open."""
     runtime: Runtime = request.app.state.runtime
     return runtime
-
-
-def base_url(request: Request) -> str:
-    """The address of the service as its callers know it, without a slash at the end.
-
-    Without a public address the service is on loopback, and the guard of host names has checked the one used here.
-    """
-    return (request.app.state.settings.public_url or str(request.base_url)).rstrip("/")
 
 
 _REFUSAL: dict[int | str, dict[str, Any]] = {

@@ -26,7 +26,7 @@ MOST = 2**62
 router = APIRouter(tags=["audit"])
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
     """What the process has open."""
     runtime: Runtime = request.app.state.runtime
     return runtime

@@ -189,7 +189,11 @@ def _deep(database: Database) -> deep.Comparison:
 
 def _report(outcome: Verification, analyses: int | None, as_json: bool) -> None:
     if as_json:
-        told: dict[str, object] = {"whole": outcome.whole, "entries": outcome.entries, "checkpoints": outcome.checkpoints}
+        told: dict[str, object] = {
+            "whole": outcome.whole,
+            "entries": outcome.entries,
+            "checkpoints": outcome.checkpoints,
+        }
         told |= {"analyses": analyses, "first_bad_sequence": outcome.first_bad_sequence, "reason": outcome.reason}
         sys.stdout.write(json.dumps(told) + "\n")
     elif outcome.whole:

@@ -51,7 +51,7 @@ class Readiness(BaseModel):
     provider: str
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
     """What the process has open."""
     runtime: Runtime = request.app.state.runtime
     return runtime

@@ -33,7 +33,7 @@ PAGE_DEFAULT, PAGE_MOST = 50, 200
 router = APIRouter(prefix="/api/v1/orders", tags=["orders"], route_class=IdempotentRoute)
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
     """What the process has open."""
     runtime: Runtime = request.app.state.runtime
     return runtime

@@ -30,7 +30,7 @@ from tamsoat.inference_service.transport.problems import InvalidRequestError, de
 router = APIRouter(prefix="/api/v1/patients", tags=["patients"], route_class=IdempotentRoute)
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
     """What the process has open."""
     runtime: Runtime = request.app.state.runtime
     return runtime

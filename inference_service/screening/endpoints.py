@@ -45,7 +45,7 @@ class ClientGoneError(TamsoatError):
     slug = "client-gone"
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
     """What the process has open."""
     runtime: Runtime = request.app.state.runtime
     return runtime

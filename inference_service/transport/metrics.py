@@ -54,3 +54,12 @@ class Metrics:
             "tamsoat_job_step_seconds", "Seconds of one step of a screening job", ["step"],
             buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
+        self._of_requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def of_request(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        """The counter and the histogram of such an answer, looked up once: finding them costs more than counting."""
+        found = self._of_requests.get((method, route, status))
+        if found is None:
+            found = self.requests.labels(method, route, str(status)), self.request_seconds.labels(method, route)
+            self._of_requests[method, route, status] = found
+        return found

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 import uuid
+from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -35,7 +38,10 @@ SECURITY_HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 
+_SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+
 log = structlog.get_logger("tamsoat.http")
+_levels = logging.getLogger("tamsoat.http")
 
 
 class ForeignHostError(TamsoatError):
@@ -76,25 +82,33 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID_HEADER] = request_id
-                if scope["app"].state.drain.active:
-                    headers["connection"] = "close"
-                for name, value in rate_limits.headers_of(scope).items():
-                    headers[name] = value
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                message["headers"] = _completed(scope, request_id, message.get("headers", ()))
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self.app(scope, receive, send_named)
-            except Exception as error:
-                if status:
-                    raise
-                await answer_error(Request(scope, receive), error)(scope, receive, send_named)
-            finally:
-                _record(scope, status, time.perf_counter() - start_s)
+        # Every request has a task, and so a context, of its own: nothing needs to be taken back.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self.app(scope, receive, send_named)
+        except Exception as error:
+            if status:
+                raise
+            await answer_error(Request(scope, receive), error)(scope, receive, send_named)
+        finally:
+            _record(scope, status, time.perf_counter() - start_s)
+
+
+def _completed(scope: Scope, request_id: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer and those that every answer has; an answer's own ones win over ours."""
+    given = list(headers)
+    names = {name for name, _ in given}
+    given += [pair for pair in _SECURITY_HEADERS if pair[0] not in names]
+    given.append((REQUEST_ID_HEADER.encode(), request_id.encode()))
+    for name, value in rate_limits.headers_of(scope).items():
+        given.append((name.encode(), value.encode()))
+    if scope["app"].state.drain.active:
+        given = [pair for pair in given if pair[0] != b"connection"]
+        given.append((b"connection", b"close"))
+    return given
 
 
 class HostGuard:
@@ -136,15 +150,18 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     # The route's template, not the path: a path may hold an identifier.
     route = str(getattr(scope.get("route"), "path", "other"))
     method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "OPTIONS") else "other"
-    metrics.requests.labels(method, route, str(status)).inc()
-    metrics.request_seconds.labels(method, route).observe(seconds)
+    counted, timed = metrics.of_request(method, route, status)
+    counted.inc()
+    timed.observe(seconds)
     problem = scope.get("tamsoat.problem")
     if problem:
         metrics.problems.labels(problem).inc()
-    write = log.debug if route in _QUIET_ROUTES else log.info
-    write("request", method=method, route=route, status=status, seconds=round(seconds, 4), problem=problem)
+    level = logging.DEBUG if route in _QUIET_ROUTES else logging.INFO
+    if _levels.isEnabledFor(level):
+        log.log(level, "request", method=method, route=route, status=status, seconds=round(seconds, 4), problem=problem)
 
 
+@lru_cache(256)
 def _host_name(host: str) -> str:
     """The name in ``name:port`` or ``[v6]:port``, lower case; "" where there is none."""
     try:

@@ -45,7 +45,7 @@ def body_rules(settings: Settings) -> tuple[BodyRule, ...]:
     )
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
     """What the process has open."""
     runtime: Runtime = request.app.state.runtime
     return runtime

@@ -30,7 +30,7 @@ SCRIPT_TEXTS = ("error.", "action_", "confirm_", "copied", "password_changed")
 router = APIRouter(include_in_schema=False)
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
     """What the process has open."""
     runtime: Runtime = request.app.state.runtime
     return runtime
@@ -40,14 +40,28 @@ RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 
 
 @router.get("/sign-in", dependencies=[public("signing in")])
-def sign_in_page(request: Request, runtime: RuntimeDep, next: Annotated[str, Query(max_length=500)] = "/") -> Response:
+def sign_in_page(
+    request: Request,
+    runtime: RuntimeDep,
+    next: Annotated[str, Query(max_length=500)] = "/",
+    problem: Annotated[str, Query(max_length=50)] = "",
+) -> Response:
     """Name and password, the code, then what has to be done first."""
     target = _safe(next)
     person = _person(request, runtime)
     if person is not None and person.pending is None:
         return RedirectResponse(target, 303)
     step = person.pending if person is not None else "credentials"
-    return _render(request, "sign_in.html", person=person, step=step, target=target, provider=None)
+    return _render(
+        request,
+        "sign_in.html",
+        person=person,
+        step=step,
+        target=target,
+        provider=f"/oidc/sign-in?next={quote(target, safe='')}" if runtime.settings.oidc_issuer else None,
+        passwords=runtime.settings.local_passwords,
+        problem=f"error.{problem}" if problem.startswith("oidc-") else "",
+    )
 
 
 @router.get("/account", dependencies=[public("leads to the sign-in page")])

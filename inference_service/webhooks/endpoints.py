@@ -37,7 +37,7 @@ ROLES = (Role.ADMINISTRATOR, Role.INTEGRATOR)
 router = APIRouter(prefix="/api/v1", tags=["webhooks"])
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
     """What the process has open."""
     runtime: Runtime = request.app.state.runtime
     return runtime

@@ -19,6 +19,7 @@ from tamsoat.inference_service.db.session import Database
 from tamsoat.inference_service.engine.engine import Engine
 from tamsoat.inference_service.errors import EXIT_MODEL, TamsoatError
 from tamsoat.inference_service.jobs.jobs import Jobs
+from tamsoat.inference_service.operations.gauges import Gauges
 from tamsoat.inference_service.screening.metrics import JobCollector
 from tamsoat.inference_service.settings import Settings
 from tamsoat.inference_service.slides.decode import DecodeLimits
@@ -91,7 +92,7 @@ def open_runtime(settings: Settings) -> Runtime:
     except BundleError as error:
         raise ModelRefusedError(str(error)) from error
     keyring = open_keyring(settings.keys_path)
-    encryption.install(keyring)
+    encryption.install(keyring, settings.keys_path)
     database = Database(settings.database_url, wait_s=settings.database_wait_s, pool_size=settings.database_pool)
     tracing.observe(database.engine)
     try:
@@ -115,6 +116,7 @@ def open_runtime(settings: Settings) -> Runtime:
     metrics.engine.info(
         {"model": bundle.name, "version": bundle.version, "digest": bundle.digest, "provider": engine.provider}
     )
+    metrics.registry.register(Gauges(database, {"data": settings.data_folder}))
     log.info(
         "service_opened",
         model=bundle.name,

@@ -35,6 +35,7 @@ from tamsoat.inference_service.screening.requests import QUEUE
 from tamsoat.inference_service.screening.tables import QUEUED, RUNNING
 from tamsoat.inference_service.slides.decode import DecodeLimits
 from tamsoat.inference_service.slides.errors import DecodeCrashedError, DecodeTimeoutError
+from tamsoat.inference_service.transport import tracing
 from tamsoat.inference_service.uploads.tables import Slide
 
 TRIES = 3
@@ -171,7 +172,8 @@ def _analyse(task: Task) -> dict[str, Any]:
     while True:
         tries += 1
         try:
-            return asdict(patiently(partial(_screen_once, runtime, task, progress)))
+            with tracing.span("job analyse", attempt=task.attempt):
+                return asdict(patiently(partial(_screen_once, runtime, task, progress)))
         except CancelledError:
             return asdict(Outcome.cancelled())
         except SupersededError:
@@ -208,7 +210,8 @@ def _screen_once(runtime: Runtime, task: Task, progress: Progress) -> Outcome:
         seconds.labels("fetch").observe(time.perf_counter() - began_s)
         began_s = time.perf_counter()
         progress("decode")
-        image = runtime.decoder.decode(path, service.IMAGE_NAME, _limits(runtime))
+        with tracing.span("decode"):
+            image = runtime.decoder.decode(path, service.IMAGE_NAME, _limits(runtime))
         size_bytes = path.stat().st_size
     seconds.labels("decode").observe(time.perf_counter() - began_s)
     began_s = time.perf_counter()
@@ -228,7 +231,8 @@ def _store(task: Task, found: Outcome) -> None:
     """Write the outcome, once. A step."""
     runtime = context.current()
     began_s = time.perf_counter()
-    state = patiently(partial(outcome.record, runtime.database, task.analysis_id, task.attempt, found))
+    with tracing.span("job store", attempt=task.attempt):
+        state = patiently(partial(outcome.record, runtime.database, task.analysis_id, task.attempt, found))
     runtime.metrics.job_step_seconds.labels("store").observe(time.perf_counter() - began_s)
     if state is None:
         log.info("job_was_done", analysis_id=task.analysis_id)

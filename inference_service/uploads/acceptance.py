@@ -23,6 +23,7 @@ from tamsoat.inference_service.screening.requests import QUEUE, request_screenin
 from tamsoat.inference_service.settings import Settings
 from tamsoat.inference_service.slides.errors import EmptyImageError, UnsupportedImageError
 from tamsoat.inference_service.slides.sniff import SNIFFED_BYTES, describe_content, sniff_media_type
+from tamsoat.inference_service.transport import tracing
 from tamsoat.inference_service.uploads import repository
 from tamsoat.inference_service.uploads.intent import Intent
 from tamsoat.inference_service.uploads.tables import Slide
@@ -146,7 +147,8 @@ def find_duplicate(session: Session, facility_id: str, sha256: str, intent: Inte
 
 def store_content(runtime: Runtime, file: WholeFile) -> None:
     """Make the bytes durable in the content store, before any row names them."""
-    runtime.store.put(file.path, file.sha256)
+    with tracing.span("storage put", bytes=file.size_bytes):
+        runtime.store.put(file.path, file.sha256)
 
 
 def make_slide(

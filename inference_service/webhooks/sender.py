@@ -15,6 +15,7 @@ import httpx
 
 from tamsoat.inference_service.errors import EXIT_USAGE, TamsoatError
 from tamsoat.inference_service.settings import Settings
+from tamsoat.inference_service.transport import tracing
 from tamsoat.inference_service.webhooks import schedule
 from tamsoat.inference_service.webhooks.destination import (
     NameNotResolvedError,
@@ -64,7 +65,8 @@ def send(url: str, body: str, headers: Mapping[str, str], settings: Settings) ->
     context = _tls_context(settings.webhook_ca_file)
     attempted_at, start_s = datetime.now(UTC), time.monotonic()
     try:
-        status, excerpt, asked = anyio.run(partial(_exchange, url, body, headers, settings, context))
+        with tracing.span("webhook send", bytes=len(body)):
+            status, excerpt, asked = anyio.run(partial(_exchange, url, body, headers, settings, context))
     except Exception as error:
         code = _error_code(error)
         if code is None:

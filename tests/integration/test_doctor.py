@@ -119,7 +119,8 @@ def test_what_stands_still_is_named(settings: Settings) -> None:
 def _screening(state: str, moment: datetime) -> Screening:
     return Screening(
         id=str(uuid.uuid4()), facility_id=LOCAL_FACILITY, mpp=0.25, priority=3, state=state, done=0, total=0,
-        attempts=1, crashes=0, cancel_requested=False, requested_by="local", created_at=moment, updated_at=moment, version=1,
+        attempts=1, crashes=0, cancel_requested=False, requested_by="local", created_at=moment, updated_at=moment,
+        version=1,
     )  # fmt: skip
 
 

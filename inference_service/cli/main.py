@@ -33,6 +33,13 @@ class _Commands(LazyGroup):
         "admin": LazyCommand(
             "tamsoat.inference_service.cli.admin", "app", "Facilities, accounts and the access review."
         ),
+        "patient": LazyCommand("tamsoat.inference_service.cli.patient", "app", "One patient's data: export, erase."),
+        "keys": LazyCommand(
+            "tamsoat.inference_service.cli.keys", "app", "The keys that encrypt personal data: rotate."
+        ),
+        "retention": LazyCommand(
+            "tamsoat.inference_service.cli.retention", "app", "Delete what has been kept for long enough."
+        ),
         "db": LazyCommand("tamsoat.inference_service.cli.db", "app", "The database: bring its schema up to date."),
         "backup": LazyCommand(
             "tamsoat.inference_service.cli.backup", "app", "Copy database, files and keys; check such a copy."

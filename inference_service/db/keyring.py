@@ -53,8 +53,8 @@ class Keyring:
         return f"Keyring(active={self.active!r}, keys={len(self.encryption)})"
 
     def rotated(self) -> Keyring:
-        """The same keys and a new active one; values are re-encrypted by ``tamsoat admin rotate-keys``."""
-        name = f"k{len(self.encryption) + 1}"
+        """The same keys and a new active one; values are re-encrypted by ``tamsoat keys rotate``."""
+        name = f"k{1 + max(int(known[1:]) for known in self.encryption if known[1:].isdigit())}"
         return Keyring(name, {**self.encryption, name: secrets.token_bytes(KEY_BYTES)}, self.search, self.signing)
 
 

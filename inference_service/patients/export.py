@@ -82,7 +82,7 @@ def _merged(session: Session, patient: Patient) -> list[Patient]:
 
 def _analysis(session: Session, facility_id: str, job: Screening) -> dict[str, Any]:
     found = screenings.get(session, facility_id, job.id)
-    result = None if found is None else _json(screening.get(session, facility_id, job.id))
+    result = found and _json(screening.rebuild(found, screenings.findings_of(session, found.number)))
     return {"analysis_id": job.id, "order_id": job.order_id, "slide_id": job.slide_id, "state": job.state,
             "created_at": job.created_at.isoformat(), "result": result}  # fmt: skip
 

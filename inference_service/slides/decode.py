@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import os
 import struct
 import time
 import warnings
@@ -106,7 +107,9 @@ def decode_file(path: Path, *, name: str | None = None, limits: DecodeLimits = D
     shown = name if name is not None else str(path)
     try:
         with path.open("rb") as handle:
-            data = handle.read(limits.max_bytes + 1)
+            # Python sets aside as much as it is asked to read: ask for what is there (a pipe does not say).
+            size_bytes = os.fstat(handle.fileno()).st_size or limits.max_bytes
+            data = handle.read(min(size_bytes, limits.max_bytes) + 1)
     except OSError as error:
         raise UnreadableImageError(f"{shown}: cannot be read ({_os_reason(error)})") from error
     return _decode(data, shown, limits, start_s)

@@ -29,7 +29,7 @@ class RangeError(TamsoatError):
         super().__init__(f"the file has {size_bytes} bytes")
         self.size_bytes = size_bytes
 
-    def headers(self) -> dict[str, str]:
+    def http_headers(self) -> dict[str, str]:
         return {"Content-Range": f"bytes */{self.size_bytes}"}
 
 

@@ -30,7 +30,7 @@ class UploadLockedError(TamsoatError):
     title = "Upload is being written"
     slug = "upload-locked"
 
-    def headers(self) -> dict[str, str]:
+    def http_headers(self) -> dict[str, str]:
         return {"Retry-After": "2"}
 
 

@@ -17,8 +17,10 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from tamsoat.inference_service.settings import Settings
 from tamsoat.inference_service.storage.store import incoming_folder
 from tamsoat.inference_service.transport.idempotency import IdempotentRoute
+from tamsoat.inference_service.transport.uploads import UploadTooLargeError
 from tamsoat.inference_service.uploads import incoming
 from tamsoat.inference_service.uploads.acceptance import WholeFile
 from tamsoat.inference_service.uploads.incoming import IncomingFile
@@ -66,6 +68,7 @@ class SlideRequest(Request):
 
         Raises:
             RequestValidationError: the form has no file.
+            UploadTooLargeError: it is larger than a slide may be.
         """
         form = await self.form()
         file = self._parser.file if self._parser is not None else None
@@ -73,6 +76,9 @@ class SlideRequest(Request):
             raise RequestValidationError(
                 [{"type": "missing", "loc": ("body", FILE_FIELD), "msg": "a file is required", "input": None}]
             )
+        settings: Settings = self.app.state.settings
+        if file.written_bytes > settings.max_slide_bytes:
+            raise UploadTooLargeError(f"the slide is larger than the limit of {settings.max_slide_mib:g} MiB")
         await to_thread.run_sync(file.sync)
         return WholeFile(file.path, file.digest.hexdigest(), file.written_bytes)
 

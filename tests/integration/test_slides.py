@@ -1,0 +1,352 @@
+"""Slides sent as forms: what is stored, who sees it, duplicates, limits, deletion."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bad_inputs import encode, field_pixels, good_jpeg
+from machine_clients import make_client
+from people import make_account, make_facility, sign_in
+from PIL import Image
+from sqlalchemy import select
+from starlette.testclient import TestClient
+
+from tamsoat.inference_service.accounts.access import Role
+from tamsoat.inference_service.app import create_app
+from tamsoat.inference_service.audit import repository as audit_repository
+from tamsoat.inference_service.runtime import Runtime
+from tamsoat.inference_service.screening.tables import COMPLETED, Screening
+from tamsoat.inference_service.settings import Settings
+from tamsoat.inference_service.storage.local import LocalStore
+from tamsoat.inference_service.uploads import service
+from tamsoat.inference_service.uploads.tables import Slide
+
+URL = "/api/v1/slides"
+
+
+def settings_for(bundle: Path, folder: Path, url: str, **more: Any) -> Settings:
+    return Settings(
+        model=bundle, database_url=url, data_dir=folder, threads=1, log_level="warning", run_worker=False,
+        password_memory_mib=8, password_passes=1, **more,
+    )  # fmt: skip
+
+
+def opened(settings: Settings) -> TestClient:
+    return TestClient(create_app(settings), base_url="http://127.0.0.1", raise_server_exceptions=False)
+
+
+@pytest.fixture
+def client(tiny_bundle: Path, tmp_path: Path) -> Iterator[TestClient]:
+    """A service of its own, without accounts; nothing works on its jobs."""
+    with opened(settings_for(tiny_bundle, tmp_path, f"sqlite:///{tmp_path}/a.db")) as client:
+        yield client
+
+
+@pytest.fixture
+def either(tiny_bundle: Path, tmp_path: Path, database_url: str) -> Iterator[TestClient]:
+    """The same on SQLite and on PostgreSQL."""
+    with opened(settings_for(tiny_bundle, tmp_path, database_url)) as client:
+        yield client
+
+
+def runtime_of(client: TestClient) -> Runtime:
+    runtime: Runtime = client.app.state.runtime  # type: ignore[attr-defined]
+    return runtime
+
+
+def send(client: TestClient, data: bytes, *, name: str = "a.jpg", headers: dict[str, str] | None = None, **form: str):  # type: ignore[no-untyped-def]
+    fields = form if "mpp" in form else {"objective": "40", **form}
+    return client.post(URL, files={"image": (name, data)}, data=fields, headers=headers)
+
+
+def image(seed: int) -> bytes:
+    """A small field of its own."""
+    return encode(Image.fromarray(np.roll(field_pixels(), seed, axis=1)), "JPEG", quality=90)
+
+
+def files_of(client: TestClient) -> list[Path]:
+    store = runtime_of(client).store
+    assert isinstance(store, LocalStore)
+    return [path for path in store.folder.rglob("*") if path.is_file()]
+
+
+def audited(client: TestClient, subject: str) -> list[str]:
+    with runtime_of(client).database.read() as session:
+        return [row.action for row in audit_repository.find_by_subject(session, subject)]
+
+
+def test_a_slide_is_stored_and_its_screening_asked_for(client: TestClient) -> None:
+    data = good_jpeg()
+    response = send(client, data, name="NGUYEN THI A 1980.jpg", priority="urgent")
+    assert response.status_code == 202, response.text
+    slide = response.json()
+    assert response.headers["location"] == f"/api/v1/analyses/{slide['analysis_id']}"
+    assert (slide["sha256"], slide["bytes"]) == (hashlib.sha256(data).hexdigest(), len(data))
+    assert (slide["media_type"], slide["mpp"], slide["duplicate"]) == ("image/jpeg", 0.25, False)
+    assert client.get(f"{URL}/{slide['slide_id']}").json() == {k: v for k, v in slide.items() if k != "duplicate"}
+    runtime = runtime_of(client)
+    with runtime.store.open(slide["sha256"]) as stream:
+        assert stream.read() == data
+    with runtime.database.read() as session:
+        (screening,) = session.scalars(select(Screening))
+        assert (screening.id, screening.slide_id, screening.state) == (
+            slide["analysis_id"],
+            slide["slide_id"],
+            "queued",
+        )
+        rows = list(audit_repository.stream(session))
+    assert audited(client, f"slide:{slide['slide_id']}") == ["slide:create"]
+    assert "NGUYEN" not in "".join(map(str, rows))
+    assert not list((runtime.settings.data_folder / "incoming").iterdir())
+
+
+def test_types_are_told_by_content_and_others_refused(client: TestClient) -> None:
+    big_tiff = b"II+\x00" + bytes(200)
+    assert send(client, big_tiff, name="a.exe").json()["media_type"] == "image/tiff"
+    assert send(client, bytes(128) + b"DICM" + bytes(90)).json()["media_type"] == "application/dicom"
+    for data, status, slug in (
+        (b"%PDF-1.7" + bytes(90), 415, "image-type-unsupported"),
+        (b"<svg onload=alert(1)>", 415, "image-type-unsupported"),
+        (b"", 400, "image-empty"),
+    ):
+        response = send(client, data, name="a.jpg")
+        assert (response.status_code, response.json()["type"].rpartition(":")[2]) == (status, slug)
+    assert len(client.get(URL).json()["items"]) == 2
+    assert len(files_of(client)) == 2
+
+
+def test_the_digest_of_the_sender_is_checked(client: TestClient) -> None:
+    data, digest = good_jpeg(), hashlib.sha256(good_jpeg()).hexdigest()
+    refused = send(client, data, sha256="0" * 64)
+    assert (refused.status_code, refused.json()["type"]) == (422, "urn:tamsoat:problem:digest-mismatch")
+    field = {"Content-Digest": f"sha-256=:{base64.b64encode(bytes(32)).decode()}:"}
+    refused = client.post(URL, files={"image": ("a", data, "image/jpeg", field)}, data={"objective": "40"})
+    assert refused.status_code == 422
+    field = {"Content-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(digest)).decode()}:"}
+    accepted = client.post(
+        URL, files={"image": ("a", data, "image/jpeg", field)}, data={"objective": "40", "sha256": digest}
+    )
+    assert accepted.status_code == 202, accepted.text
+
+
+def test_the_same_bytes_again_are_the_same_slide_unless_wanted(client: TestClient) -> None:
+    first = send(client, good_jpeg()).json()
+    again = send(client, good_jpeg(), name="other.jpg")
+    assert again.status_code == 200
+    assert again.json() == {**first, "duplicate": True}
+    wanted = send(client, good_jpeg(), again="true")
+    assert wanted.status_code == 202
+    assert wanted.json()["slide_id"] != first["slide_id"]
+    assert len(files_of(client)) == 1
+
+
+def test_fifty_at_once_make_one_slide(either: TestClient) -> None:
+    with ThreadPoolExecutor(50) as threads:
+        answers = list(threads.map(lambda _: send(either, good_jpeg()), range(50)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 49 + [202]
+    assert len({answer.json()["slide_id"] for answer in answers}) == 1
+    with runtime_of(either).database.read() as session:
+        assert len(list(session.scalars(select(Slide)))) == len(list(session.scalars(select(Screening)))) == 1
+
+
+def test_one_idempotency_key_one_slide_for_a_machine_client(client: TestClient) -> None:
+    database = runtime_of(client).database
+    machine = make_client(database, make_facility(database, "79009"))
+    headers = machine.headers(client)
+    assert send(client, good_jpeg(), headers=headers).status_code == 400
+    headers["Idempotency-Key"] = "one"
+    first = send(client, good_jpeg(), headers=headers, again="true")
+    second = send(client, good_jpeg(), headers=headers, again="true")
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert first.json() == second.json()
+    assert second.headers["location"] == first.headers["location"]
+    other = send(client, image(3), headers=headers, again="true")
+    assert other.status_code == 422
+
+
+def test_another_facility_sees_nothing_and_learns_nothing(either: TestClient) -> None:
+    database = runtime_of(either).database
+    one, two = make_facility(database, "79001"), make_facility(database, "79002")
+    sign_in(either, database, *make_account(database, one, [Role.CYTOTECHNOLOGIST]))
+    mine = send(either, good_jpeg()).json()
+    sign_in(either, database, *make_account(database, two, [Role.PATHOLOGIST]))
+    for path in (f"{URL}/{mine['slide_id']}", f"{URL}/{mine['slide_id']}/image"):
+        assert either.get(path).status_code == 404
+    assert either.delete(f"{URL}/{mine['slide_id']}").status_code == 404
+    assert either.get(URL).json()["items"] == []
+    theirs = send(either, good_jpeg())
+    assert (theirs.status_code, theirs.json()["duplicate"]) == (202, False)
+    assert len(files_of(either)) == 1
+    cancel_screenings(either)
+    assert either.delete(f"{URL}/{theirs.json()['slide_id']}").status_code == 204
+    assert len(files_of(either)) == 1, "the other facility's slide has the same bytes"
+    sign_in(either, database, *make_account(database, one, [Role.PATHOLOGIST]))
+    assert either.get(f"{URL}/{mine['slide_id']}/image").content == good_jpeg()
+    assert either.delete(f"{URL}/{mine['slide_id']}").status_code == 204
+    assert files_of(either) == []
+
+
+def cancel_screenings(client: TestClient) -> None:
+    """Stand-in for the worker: every screening has ended."""
+    with runtime_of(client).database.write() as session:
+        for screening in session.scalars(select(Screening)):
+            screening.state = COMPLETED
+
+
+def test_a_slide_at_work_is_not_deleted_and_a_deleted_one_is_gone(client: TestClient) -> None:
+    slide = send(client, good_jpeg()).json()
+    busy = client.delete(f"{URL}/{slide['slide_id']}")
+    assert (busy.status_code, busy.json()["type"]) == (409, "urn:tamsoat:problem:slide-in-use")
+    cancel_screenings(client)
+    assert client.delete(f"{URL}/{slide['slide_id']}").status_code == 204
+    assert audited(client, f"slide:{slide['slide_id']}") == ["slide:create", "slide:delete"]
+    assert client.get(f"{URL}/{slide['slide_id']}").status_code == 404
+    assert client.delete(f"{URL}/{slide['slide_id']}").status_code == 404
+    fresh = send(client, good_jpeg())
+    assert (fresh.status_code, fresh.json()["duplicate"]) == (202, False)
+    assert fresh.json()["slide_id"] != slide["slide_id"]
+    assert len(files_of(client)) == 1
+
+
+def test_bytes_of_a_deletion_that_was_cut_short_are_swept(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    slide = send(client, good_jpeg()).json()
+    cancel_screenings(client)
+    with monkeypatch.context() as broken:
+        broken.setattr(service, "purge", lambda *_: None)
+        assert client.delete(f"{URL}/{slide['slide_id']}").status_code == 204
+    assert len(files_of(client)) == 1
+    service.sweep(runtime_of(client))
+    assert files_of(client) == []
+
+
+def test_bytes_deleted_while_the_same_ones_arrive_are_put_back(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tamsoat.inference_service.uploads import acceptance
+
+    real = acceptance.store_content
+
+    def store_and_lose(runtime: Runtime, file: acceptance.WholeFile) -> None:
+        real(runtime, file)
+        runtime.store.delete(file.sha256)
+
+    monkeypatch.setattr(acceptance, "store_content", store_and_lose)
+    slide = send(client, good_jpeg()).json()
+    assert client.get(f"{URL}/{slide['slide_id']}/image").content == good_jpeg()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "first", "last"),
+    [
+        ("bytes=0-9", 206, 0, 10),
+        ("bytes=100-", 206, 100, None),
+        ("bytes=-7", 206, -7, None),
+        ("bytes=5-99999999", 206, 5, None),
+        ("bytes=99999999-", 416, 0, 0),
+        ("bytes=-0", 416, 0, 0),
+        ("bytes=9-5", 200, 0, None),
+        ("bytes=0-1,5-6", 200, 0, None),
+        ("pages=1-2", 200, 0, None),
+    ],
+)
+def test_ranges(shared: TestClient, wanted: str, status: int, first: int, last: int | None) -> None:
+    data = good_jpeg()
+    slide = send(shared, data).json()
+    response = shared.get(f"{URL}/{slide['slide_id']}/image", headers={"Range": wanted})
+    assert response.status_code == status
+    if status == 416:
+        assert response.headers["content-range"] == f"bytes */{len(data)}"
+        return
+    assert response.content == data[first:last]
+    assert int(response.headers["content-length"]) == len(response.content)
+    assert response.headers["content-disposition"].startswith("attachment")
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_an_image_that_the_caller_has_is_not_sent_again(shared: TestClient) -> None:
+    slide = send(shared, good_jpeg()).json()
+    url = f"{URL}/{slide['slide_id']}/image"
+    etag = shared.get(url).headers["etag"]
+    assert shared.get(url, headers={"If-None-Match": etag}).status_code == 304
+    changed = shared.get(url, headers={"Range": "bytes=0-1", "If-Range": '"other"'})
+    assert changed.status_code == 200
+    assert "slide:read" in audited(shared, f"slide:{slide['slide_id']}")
+
+
+@pytest.fixture(scope="module")
+def shared(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    folder = tmp_path_factory.mktemp("slides")
+    with opened(settings_for(tiny_bundle, folder, f"sqlite:///{folder}/a.db", max_slide_mib=0.1)) as client:
+        yield client
+
+
+def test_pages(shared: TestClient) -> None:
+    made = [send(shared, image(seed)).json()["slide_id"] for seed in range(1, 6)]
+    seen: list[str] = []
+    before = None
+    while len(seen) < 5:
+        page = shared.get(URL, params={"limit": 2} | ({"before": before} if before else {})).json()
+        seen += [item["slide_id"] for item in page["items"]]
+        before = page["next_before"]
+    assert seen[:5] == made[::-1]
+    assert shared.get(URL, params={"before": "unknown"}).status_code == 404
+    assert shared.get(URL, params={"order_id": "unknown"}).json()["items"] == []
+
+
+def test_statements_that_are_wrong(shared: TestClient) -> None:
+    assert shared.post(URL, files={"image": ("a", good_jpeg())}).status_code == 400
+    assert send(shared, good_jpeg(), priority="soon").status_code == 422
+    assert send(shared, good_jpeg(), order_id="unknown").status_code == 404
+    no_file = shared.post(URL, files={"other": ("a", good_jpeg())}, data={"objective": "40"})
+    assert no_file.status_code == 422
+    assert shared.post(URL, json={"objective": 40}).status_code == 415
+    broken = shared.post(URL, content=b"--b\r\nx", headers={"content-type": "multipart/form-data; boundary=b"})
+    assert broken.status_code in (400, 422)
+    assert not list((runtime_of(shared).settings.data_folder / "incoming").iterdir())
+
+
+def test_a_slide_over_the_limit(shared: TestClient) -> None:
+    response = send(shared, b"\xff\xd8\xff" + bytes(2 * 2**20))
+    assert (response.status_code, response.json()["type"]) == (413, "urn:tamsoat:problem:upload-too-large")
+    response = send(shared, b"\xff\xd8\xff" + bytes(200_000))
+    assert response.status_code == 413
+    assert not list((runtime_of(shared).settings.data_folder / "incoming").iterdir())
+
+
+def test_quota_of_a_facility(tiny_bundle: Path, tmp_path: Path) -> None:
+    settings = settings_for(
+        tiny_bundle, tmp_path, f"sqlite:///{tmp_path}/a.db", facility_quota_gib=1.5 * len(good_jpeg()) / 2**30
+    )
+    with opened(settings) as client:
+        assert send(client, good_jpeg()).status_code == 202
+        full = send(client, image(1))
+        assert (full.status_code, full.json()["type"]) == (507, "urn:tamsoat:problem:quota-exceeded")
+        assert "used" in full.json()["detail"]
+        assert send(client, good_jpeg()).status_code == 200, "a duplicate takes no space"
+
+
+def test_a_full_disk_is_said_so_and_nothing_is_left(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(LocalStore, "put", full)
+        response = send(client, good_jpeg())
+        assert (response.status_code, response.json()["type"]) == (507, "urn:tamsoat:problem:storage-full")
+    assert client.get(URL).json()["items"] == []
+    assert send(client, good_jpeg()).status_code == 202
+
+
+def test_openapi_describes_the_form(client: TestClient) -> None:
+    operation = client.get("/openapi.json").json()["paths"][URL]["post"]
+    schema = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert set(schema["properties"]) == {"image", "objective", "mpp", "order_id", "priority", "sha256", "again"}
+    assert json.dumps(operation).count("quota-exceeded")

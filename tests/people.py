@@ -14,14 +14,17 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pyotp
+from sqlalchemy import select, update
 
 from tamsoat.inference_service.accounts import passwords, repository, service
 from tamsoat.inference_service.accounts.access import Role
 from tamsoat.inference_service.accounts.sessions import CSRF_HEADER
 from tamsoat.inference_service.accounts.tables import Account
+from tamsoat.inference_service.audit.tables import AuditEntry
 from tamsoat.inference_service.db import encryption
 from tamsoat.inference_service.db.keyring import open_keyring
 from tamsoat.inference_service.db.session import Database
@@ -100,6 +103,30 @@ def sign_in(client: httpx.Client, database: Database, account_id: str, password:
     assert response.status_code == 200, response.text
     assert response.json()["pending"] is None, response.text
     client.headers[CSRF_HEADER] = response.json()["csrf_token"]
+
+
+def username_of(database: Database, account_id: str) -> str:
+    """The sign-in name."""
+    return row_of(database, account_id).username
+
+
+def row_of(database: Database, account_id: str) -> Account:
+    """The account as it is stored now."""
+    with database.read() as session:
+        return _account(repository.by_id(session, account_id))
+
+
+def change_account(database: Database, account_id: str, **values: Any) -> None:
+    """Set columns of the account."""
+    with database.write() as session:
+        session.execute(update(Account).where(Account.id == account_id).values(**values))
+
+
+def actions(database: Database) -> list[tuple[str, str]]:
+    """Action and details of every audit entry, oldest first."""
+    with database.read() as session:
+        rows = session.execute(select(AuditEntry.action, AuditEntry.details).order_by(AuditEntry.sequence))
+        return [(action, details or "") for action, details in rows]
 
 
 def _account(account: Account | None) -> Account:

@@ -1,0 +1,77 @@
+"""The texts of the pages: complete in both languages, and every text that a page asks for exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from jinja2 import Environment, FileSystemLoader, nodes
+
+from tamsoat.inference_service.web import messages, pages
+
+STATIC = pages.TEMPLATES.parent / "static"
+PREFIXES = ("role.", "status.", "second_factor.", "reason_", "error.", "action_", "confirm_")
+
+
+def test_both_catalogues_have_the_same_keys_and_no_empty_text() -> None:
+    vietnamese, english = (messages.catalogue(language) for language in messages.LANGUAGES)
+    assert list(vietnamese) == list(english) == sorted(vietnamese)
+    assert [key for key in vietnamese if not vietnamese[key].strip() or not english[key].strip()] == []
+    same = {key for key in vietnamese if vietnamese[key] == english[key]}
+    assert same == set()
+
+
+def test_no_key_hides_behind_a_method_of_the_catalogue() -> None:
+    assert [key for key in messages.catalogue("vi") if hasattr({}, key)] == []
+
+
+@pytest.mark.parametrize("path", sorted(pages.TEMPLATES.glob("*.html")), ids=lambda path: path.name)
+def test_templates_ask_only_for_texts_that_exist(path: Path) -> None:
+    tree = Environment(loader=FileSystemLoader(pages.TEMPLATES)).parse(path.read_text(encoding="utf-8"))
+    asked = {
+        node.attr
+        for node in tree.find_all(nodes.Getattr)
+        if isinstance(node.node, nodes.Name) and node.node.name == "t"
+    }
+    assert asked <= set(messages.catalogue("vi"))
+
+
+def test_scripts_ask_only_for_texts_that_they_get() -> None:
+    texts = messages.catalogue("vi")
+    for script in STATIC.glob("*.js"):
+        source = script.read_text(encoding="utf-8")
+        if "./page.js" not in source and script.name != "page.js":
+            continue
+        asked = set(re.findall(r"\btexts\.(\w+)", source)) | set(re.findall(r'\btexts\["([^"]+)"\]', source))
+        assert {key for key in asked if key not in texts or not key.startswith(pages.SCRIPT_TEXTS)} == set(), script
+
+
+def test_every_text_is_used() -> None:
+    sources = [*pages.TEMPLATES.glob("*.html"), *STATIC.glob("*.js")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    unused = [
+        key for key in messages.catalogue("vi") if not key.startswith(PREFIXES) and not re.search(rf"\b(?:t|texts)\.{key}\b", text)
+    ]
+    assert unused == []
+
+
+def test_every_role_has_a_name() -> None:
+    assert {f"role.{role}" for role in pages.ROLES_OF_PEOPLE} <= set(messages.catalogue("en"))
+
+
+@pytest.mark.parametrize(
+    ("target", "led_to"),
+    [
+        ("/administration?role=auditor", "/administration?role=auditor"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("https://evil.example", "/"),
+        ("/\t/evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/sign-in?next=/", "/"),
+        ("", "/"),
+    ],
+)
+def test_the_way_back_never_leads_to_another_site(target: str, led_to: str) -> None:
+    assert pages._safe(target) == led_to

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 from fastapi import APIRouter, FastAPI
 from starlette.testclient import TestClient
 
-from tamsoat.inference_service.accounts import token_endpoints
+from tamsoat.inference_service.accounts import endpoints, oidc_endpoints, token_endpoints
 from tamsoat.inference_service.accounts.cache import AccessCache
 from tamsoat.inference_service.accounts.key_fetch import ClientKeys
+from tamsoat.inference_service.accounts.oidc import OidcProvider
 from tamsoat.inference_service.accounts.tokens import AccessTokens
 from tamsoat.inference_service.db import encryption, migrations
 from tamsoat.inference_service.db.keyring import open_keyring
@@ -37,6 +38,7 @@ def small_service(settings: Settings, routers: Sequence[APIRouter] = ()) -> Iter
     app.state.settings = settings
     app.state.drain = Drain()
     app.state.rate_limits = RateLimits(settings)
+    app.state.oidc = OidcProvider(settings)
     app.state.runtime = SimpleNamespace(
         settings=settings,
         keyring=keyring,
@@ -47,7 +49,7 @@ def small_service(settings: Settings, routers: Sequence[APIRouter] = ()) -> Iter
         metrics=Metrics(),
     )
     problems.install(app)
-    for router in (token_endpoints.router, *routers):
+    for router in (token_endpoints.router, oidc_endpoints.router, endpoints.router, *routers):
         app.include_router(router)
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes, timeout_s=settings.upload_timeout_s)
     app.add_middleware(HostGuard, host_names=settings.host_names)

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from tamsoat.inference_service.accounts import client_repository
 from tamsoat.inference_service.accounts.cache import forget_after_commit
 from tamsoat.inference_service.accounts.client_tables import Client
-from tamsoat.inference_service.accounts.key_fetch import KeyAddressError, check_address
+from tamsoat.inference_service.accounts.key_fetch import check_address
 from tamsoat.inference_service.accounts.public_keys import PublicKeysError, public_document, read_keys
-from tamsoat.inference_service.accounts.scopes import ScopeError, check_scopes
+from tamsoat.inference_service.accounts.scopes import check_scopes
 from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.audit.schemas import Action, Event, canonical_json, sha256_hex
 from tamsoat.inference_service.errors import EXIT_USAGE, TamsoatError

@@ -45,6 +45,14 @@ class SecondFactorRequiredError(TamsoatError):
     slug = "second-factor-required"
 
 
+class PasswordsOffError(TamsoatError):
+    """Passwords are not used here; people sign in at the hospital's identity provider."""
+
+    status = 403
+    title = "Passwords are not used"
+    slug = "passwords-off"
+
+
 class ReauthenticationFailedError(TamsoatError):
     """The password or the code that was asked for again is not right, or the account is locked."""
 

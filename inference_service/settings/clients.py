@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 
 class ClientSettings(BaseModel):
@@ -48,6 +49,48 @@ class ClientSettings(BaseModel):
     token_rate_limit_per_minute: int = Field(
         120, ge=0, description="requests for an access token a minute from one network address, count; 0: no limit"
     )
+
+    oidc_issuer: str = Field(
+        "",
+        description="issuer of the hospital's OpenID provider exactly as the provider writes it, for example "
+        "`https://login.hospital.example/realms/staff`; empty: none",
+    )
+    oidc_client_id: str = Field("", description="client identifier of this service at the OpenID provider")
+    oidc_client_secret_file: Path | None = Field(
+        None, description="file with this service's client secret at the OpenID provider; unset: a public client"
+    )
+    oidc_scopes: str = Field(
+        "openid profile", description="scopes to ask the OpenID provider for, separated by spaces, with `openid`"
+    )
+    oidc_username_claim: str = Field(
+        "preferred_username",
+        description="claim of the ID token that names an existing account at a person's first sign-in; choose one "
+        "that people cannot change themselves; empty: never match by name",
+    )
+    local_passwords: bool = Field(
+        True, description="`false` refuses sign-in by password, so that only the OpenID provider lets people in"
+    )
+
+    @model_validator(mode="after")
+    def _provider_is_complete(self) -> Self:
+        if self.oidc_issuer:
+            local = self.oidc_issuer.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))
+            if not self.oidc_issuer.startswith("https://") and not local:
+                raise ValueError("oidc_issuer must begin with https:// (http:// only for loopback)")
+            if not self.oidc_client_id or "openid" not in self.oidc_scopes.split():
+                raise ValueError("oidc_issuer needs oidc_client_id, and openid among oidc_scopes")
+        elif not self.local_passwords:
+            raise ValueError("local_passwords=false needs oidc_issuer: nobody could sign in")
+        return self
+
+    @property
+    def oidc_secret(self) -> str | None:
+        """The client secret, read from its file.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        return self.oidc_client_secret_file.read_text("utf-8").strip() if self.oidc_client_secret_file else None
 
     @field_validator("client_key_networks")
     @classmethod

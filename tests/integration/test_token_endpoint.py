@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import itertools
 import json
 import time
 import uuid
@@ -25,11 +26,15 @@ from starlette.testclient import TestClient
 
 from tamsoat.inference_service.accounts import client_service, tokens
 from tamsoat.inference_service.accounts.access import Principal, Role, allow
+from tamsoat.inference_service.accounts.key_fetch import KeyAddressError
+from tamsoat.inference_service.accounts.public_keys import PublicKeysError
+from tamsoat.inference_service.accounts.scopes import ScopeError
 from tamsoat.inference_service.audit.tables import AuditEntry
 from tamsoat.inference_service.db.session import Database
 from tamsoat.inference_service.settings import Settings
 
 TOKEN_URL = "http://127.0.0.1/oauth2/token"
+_codes = itertools.count()
 SCOPES = ["system/ServiceRequest.cr", "system/Observation.rs"]
 
 
@@ -51,18 +56,19 @@ def probe() -> APIRouter:
     return router
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(database_url=f"sqlite:///{tmp_path}/clients.db", log_level="error")
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder = tmp_path_factory.mktemp("clients")
+    return Settings(database_url=f"sqlite:///{folder}/clients.db", log_level="error", token_rate_limit_per_minute=0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def http(settings: Settings) -> Iterator[TestClient]:
     with small_service(settings, [probe()]) as http:
         yield http
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def database(http: TestClient) -> Database:
     database: Database = http.app.state.runtime.database  # type: ignore[attr-defined]
     return database
@@ -70,7 +76,7 @@ def database(http: TestClient) -> Database:
 
 @pytest.fixture
 def his(database: Database) -> TestMachineClient:
-    return make_client(database, make_facility(database, "79001"), SCOPES)
+    return make_client(database, make_facility(database, f"7{next(_codes):04d}"), SCOPES)
 
 
 def ask(http: httpx.Client, form: dict[str, str]) -> httpx.Response:
@@ -195,8 +201,8 @@ def test_form_is_checked(http: TestClient, his: TestMachineClient) -> None:
     assert ask(http, form).status_code == 200
 
 
-def test_an_assertion_is_used_once_over_all_processes(settings: Settings, postgresql_url: str, tmp_path: Path) -> None:
-    shared = settings.model_copy(update={"database_url": postgresql_url, "data_dir": tmp_path})
+def test_an_assertion_is_used_once_over_all_processes(settings: Settings, postgresql_url: str) -> None:
+    shared = settings.model_copy(update={"database_url": postgresql_url, "keys_file": settings.keys_path})
     with small_service(shared) as one, small_service(shared) as two:
         database = one.app.state.runtime.database  # type: ignore[attr-defined]
         form = make_client(database, "local", SCOPES).form(TOKEN_URL)
@@ -269,8 +275,11 @@ def test_discovery_names_the_address_that_was_called(http: TestClient) -> None:
     assert "client-confidential-asymmetric" in smart["capabilities"]
 
 
-def test_public_address_is_the_audience(settings: Settings) -> None:
-    public = settings.model_copy(update={"public_url": "https://tamsoat.example", "allowed_hosts": "127.0.0.1"})
+def test_public_address_is_the_audience(settings: Settings, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/public.db"
+    public = settings.model_copy(
+        update={"public_url": "https://tamsoat.example", "database_url": url, "keys_file": settings.keys_path}
+    )
     with small_service(public, [probe()]) as http:
         his = make_client(http.app.state.runtime.database, "local", SCOPES)  # type: ignore[attr-defined]
         assert refused(ask(http, his.form(TOKEN_URL)))
@@ -292,7 +301,7 @@ def test_keys_that_cannot_be_registered(database: Database) -> None:
         {},
         weak,
     ):
-        with pytest.raises(client_service.PublicKeysError), database.write() as session:
+        with pytest.raises(PublicKeysError), database.write() as session:
             client_service.create(
                 session, Settings(), facility_id="local", name="x", scopes=SCOPES, jwks=jwks, actor="local"
             )
@@ -300,7 +309,7 @@ def test_keys_that_cannot_be_registered(database: Database) -> None:
         "http://his.example/jwks", "https://user:pw@his.example/", "https://his.example/#x", "file:///etc/passwd",
         "https://" + "a" * 600, "no url", "",
     ):  # fmt: skip
-        with pytest.raises(client_service.KeyAddressError), database.write() as session:
+        with pytest.raises(KeyAddressError), database.write() as session:
             client_service.create(
                 session, Settings(), facility_id="local", name="x", scopes=SCOPES, jwks_url=url, actor="local"
             )
@@ -308,7 +317,7 @@ def test_keys_that_cannot_be_registered(database: Database) -> None:
 
 def test_scopes_that_cannot_be_registered(database: Database) -> None:
     for scopes in ([], ["system/*.sdurc"], ["patient/Patient.r"], ["system/Patient."], ["system/Patient.read"], ["*"]):
-        with pytest.raises(client_service.ScopeError), database.write() as session:
+        with pytest.raises(ScopeError), database.write() as session:
             client_service.create(
                 session,
                 Settings(),

@@ -50,7 +50,8 @@ export async function whoAmI() {
 
 export async function signOut() {
   await call("DELETE", "/api/v1/session");
-  location.assign("/sign-in");
+  // Signs out at the hospital's identity provider too, where the person had signed in there; else leads to /sign-in.
+  location.assign("/oidc/sign-out");
 }
 
 /** The language that was chosen on any page of this service. */

@@ -1,0 +1,248 @@
+"""Servers and workers as real processes on one database, and the load that the tests and benchmarks put on them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+from sqlalchemy import func, select
+
+from tamsoat.inference_service.audit import service as audit
+from tamsoat.inference_service.audit.tables import AuditEntry
+from tamsoat.inference_service.db.session import Database
+from tamsoat.inference_service.errors import TamsoatError
+from tamsoat.inference_service.screening.tables import FINAL_STATES, Analysis, Screening
+from tamsoat.inference_service.webhooks.tables import WebhookEvent
+
+_UP = re.compile(r" on http://\S+/|tamsoat worker (\S+),")
+_RUN = "import sys\nfrom tamsoat.inference_service.cli.main import main\nsys.argv = ['tamsoat', %r]\nmain()\n"
+
+
+def free_port() -> int:
+    """A TCP port of the loopback address that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Program:
+    """``tamsoat serve`` or ``tamsoat worker`` that can be killed and started again with the same settings."""
+
+    def __init__(self, command: str, **settings: object) -> None:
+        self.command = command
+        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("TAMSOAT_")}
+        self._environment |= {"PYTHONSAFEPATH": "1", "TAMSOAT_LOG_LEVEL": "warning"}
+        self._environment |= {f"TAMSOAT_{name.upper()}": str(value) for name, value in settings.items()}
+        self.lines: list[str] = []
+        self.executor_id = ""
+        self.starts_s: list[float] = []
+
+    def start(self, wait_s: float = 90.0) -> Self:
+        """Start it, and return once it says that it is up.
+
+        Raises:
+            RuntimeError: it ended, or said nothing within ``wait_s``.
+        """
+        began_s = time.monotonic()
+        up = threading.Event()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _RUN % self.command],
+            env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        threading.Thread(target=self._read, args=(self.process, up), daemon=True).start()
+        while not up.wait(0.02):
+            if self.process.poll() is not None or time.monotonic() > began_s + wait_s:
+                self.kill()
+                raise RuntimeError(f"tamsoat {self.command} did not start:\n{''.join(self.lines[-40:])}")
+        self.starts_s.append(time.monotonic() - began_s)
+        return self
+
+    def kill(self, kind: signal.Signals = signal.SIGKILL, wait_s: float = 60.0) -> int:
+        """Send a signal and wait for the end; the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(kind)
+        return self.process.wait(wait_s)
+
+    def _read(self, process: subprocess.Popen[str], up: threading.Event) -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            self.lines.append(line)
+            if found := _UP.search(line):
+                self.executor_id = found[1] or self.executor_id
+                up.set()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+
+@dataclass
+class Load:
+    """Sends slides to a server for as long as it lasts, from several threads; a server that is away is waited for.
+
+    At most ``outstanding`` accepted jobs are left open at a time. ``statuses`` counts the answers other than 202.
+    """
+
+    url: str
+    images: Sequence[bytes]
+    threads: int = 4
+    outstanding: int = 24
+    accepted: list[str] = field(default_factory=list)
+    finished: int = 0
+    statuses: dict[int, int] = field(default_factory=dict)
+    refused: list[httpx.Response] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._stop = threading.Event()
+        self._numbers = itertools.count()
+        self._workers = [threading.Thread(target=self._work, daemon=True) for _ in range(self.threads)]
+
+    def __enter__(self) -> Self:
+        for worker in self._workers:
+            worker.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for worker in self._workers:
+            worker.join(60)
+
+    def _work(self) -> None:
+        with httpx.Client(base_url=self.url, timeout=30) as client:
+            while not self._stop.is_set():
+                if len(self.accepted) - self.finished >= self.outstanding:
+                    self._stop.wait(0.02)
+                    continue
+                number = next(self._numbers)
+                # Bytes after the end of a JPEG make it another file with the same picture.
+                image = self.images[number % len(self.images)] + b"%d" % number
+                try:
+                    answer = send(client, image)
+                except httpx.TransportError:
+                    self._stop.wait(0.1)
+                    continue
+                if answer.status_code == 202:
+                    self.accepted.append(answer.json()["analysis_id"])
+                else:
+                    self.statuses[answer.status_code] = self.statuses.get(answer.status_code, 0) + 1
+                    self.refused.append(answer)
+                    self._stop.wait(0.2)
+
+
+def send(client: httpx.Client, image: bytes, **fields: str) -> httpx.Response:
+    """Send one slide."""
+    return client.post(
+        "/api/v1/slides", files={"image": ("a.jpg", image, "image/jpeg")}, data={"objective": "40"} | fields
+    )
+
+
+def listen_by_webhook(url: str) -> None:
+    """Make a webhook that is switched off: its events are kept, and nobody is called."""
+    made = httpx.post(
+        f"{url}/api/v1/webhooks", json={"url": "http://127.0.0.1:9/", "event_types": ["analysis.completed"]}, timeout=30
+    )
+    assert made.status_code == 201, made.text
+    changed = httpx.patch(
+        f"{url}/api/v1/webhooks/{made.json()['webhook_id']}",
+        json={"enabled": False},
+        headers={"If-Match": made.headers.get("etag", "*")},
+        timeout=30,
+    )
+    assert changed.status_code == 200, changed.text
+
+
+def open_jobs(database: Database) -> int | None:
+    """How many jobs have not ended; None while the database does not answer."""
+    try:
+        with database.read() as session:
+            query = select(func.count()).select_from(Screening).where(Screening.state.not_in(FINAL_STATES))
+            return session.scalar(query) or 0
+    except TamsoatError:
+        return None
+
+
+def wait_until_done(database: Database, wait_s: float) -> float:
+    """Wait until no job is open; the seconds that it took.
+
+    Raises:
+        AssertionError: jobs are still open after ``wait_s``.
+    """
+    began_s = time.monotonic()
+    while (left := open_jobs(database)) != 0:
+        assert time.monotonic() < began_s + wait_s, f"{left} jobs are still open after {wait_s:g} s"
+        time.sleep(0.1)
+    return time.monotonic() - began_s
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is in the database after everything ended."""
+
+    accepted: int
+    completed: int
+    lost: int
+    results_not_one: int
+    audit_entries_not_one: int
+    events_not_one: int
+    begun_again: int
+    takeovers: int
+    audit_whole: bool
+
+    @property
+    def clean(self) -> bool:
+        """Whether every accepted job has exactly one result, audit entry and event, and the log is whole."""
+        faults = (self.lost, self.results_not_one, self.audit_entries_not_one, self.events_not_one)
+        return not any(faults) and self.audit_whole
+
+
+def examine(database: Database, accepted: Sequence[str]) -> Verdict:
+    """Count, for every accepted job and every other one that was stored, what is visible of it."""
+    with database.read() as session:
+        jobs = {row.id: row for row in session.scalars(select(Screening))}
+        results = _counts(session.scalars(select(Analysis.id)))
+        created = _counts(
+            subject.removeprefix("analysis:")
+            for subject in session.scalars(select(AuditEntry.subject).where(AuditEntry.action == "analysis:create"))
+        )
+        events = _counts(str(data["analysis_id"]) for data in session.scalars(select(WebhookEvent.data)))
+        takeovers = session.scalar(
+            select(func.count()).select_from(AuditEntry).where(AuditEntry.action == "worker:takeover")
+        )
+    with database.read() as session:
+        whole = audit.verify(session).whole
+    done = [name for name, row in jobs.items() if row.state == "completed"]
+    return Verdict(
+        accepted=len(accepted),
+        completed=len(done),
+        lost=sum(name not in jobs or jobs[name].state != "completed" for name in accepted) + (len(jobs) - len(done)),
+        results_not_one=sum(results.get(name) != 1 for name in done) + len(results.keys() - set(done)),
+        audit_entries_not_one=sum(created.get(name) != 1 for name in done),
+        events_not_one=sum(events.get(name) != 1 for name in done),
+        begun_again=sum(row.crashes > 0 for row in jobs.values()),
+        takeovers=takeovers or 0,
+        audit_whole=whole,
+    )
+
+
+def _counts(names: object) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name in names:  # type: ignore[attr-defined]
+        counts[name] = counts.get(name, 0) + 1
+    return counts

@@ -58,7 +58,7 @@ def run_campaign(bundle: Path, folder: Path, database_url: str, images: list[byt
     worker.start()
     try:
         with Load(url, images) as load:
-            counter = threading.Thread(target=_count, args=(database, load, stop), daemon=True)
+            counter = threading.Thread(target=count_open, args=(database, load, stop), daemon=True)
             counter.start()
             for _ in range(kills):
                 target = chance.choice((server, worker))
@@ -81,7 +81,8 @@ def run_campaign(bundle: Path, folder: Path, database_url: str, images: list[byt
     )
 
 
-def _count(database: Database, load: Load, stop: threading.Event) -> None:
+def count_open(database: Database, load: Load, stop: threading.Event) -> None:
+    """Tell the load how many jobs ended, until ``stop``."""
     while not stop.wait(0.1):
         left = open_jobs(database)
         if left is not None:

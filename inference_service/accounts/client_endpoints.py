@@ -38,7 +38,9 @@ router = APIRouter(prefix="/api/v1", tags=["clients"])
 
 Name = Annotated[
     str,
-    Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$", examples=["HIS"]),
+    Field(
+        min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$", examples=["HIS"]
+    ),
 ]
 Scopes = Annotated[
     list[str],

@@ -77,6 +77,8 @@ def access_review(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Write who may do what as CSV, or record that somebody has gone through it."""
+    if out is not None and out.exists():
+        raise ReviewFileError(f"{out}: exists already; choose another name")
     with administration_of(database_url) as opened:
         facility_id = None
         if code is not None:
@@ -92,8 +94,6 @@ def access_review(
     if out is None:
         sys.stdout.write(text.removeprefix("\ufeff"))
         return
-    if out.exists():
-        raise ReviewFileError(f"{out}: exists already; choose another name")
     out.write_text(text, encoding="utf-8", newline="")
     _print(f"written: {out}")
 

@@ -12,6 +12,7 @@ from tamsoat.inference_service.accounts.access import public
 from tamsoat.inference_service.web import pages
 
 STATIC = Path(__file__).resolve().parent / "static"
+UPLOAD_MODULE = STATIC / "assets" / "upload.js"
 
 router = APIRouter(include_in_schema=False)
 router.include_router(pages.router)
@@ -23,6 +24,12 @@ def index(request: Request) -> Response:
     if pages.signed_in(request) is None:
         return pages.to_sign_in(request)
     return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
+
+
+@router.get("/upload", dependencies=[public("leads to the sign-in page; its data needs sign-in")])
+def upload_page(request: Request) -> Response:
+    """The page that sends many or large files; says so where its assets were not built."""
+    return pages.upload_page(request, assets_built=UPLOAD_MODULE.is_file())
 
 
 def mount(app: FastAPI) -> None:

@@ -112,6 +112,14 @@ def administration_page(
     )
 
 
+def upload_page(request: Request, *, assets_built: bool) -> Response:
+    """Send images and slides; ``?order=`` names the order that they are for."""
+    person = _person(request, request.app.state.runtime)
+    if person is None or person.pending is not None:
+        return to_sign_in(request)
+    return _render(request, "upload.html", person=person, assets_built=assets_built)
+
+
 def signed_in(request: Request) -> Principal | None:
     """Whoever may see a page now: signed in, with nothing left to do first."""
     principal = authenticate(request)

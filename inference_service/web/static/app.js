@@ -1,7 +1,9 @@
 /** The page that screens one image: sends it, outlines what was found, lists the most suspicious cells. */
 import { messages } from "./messages.js";
 import { drawResult, chooseCell } from "./result.js";
-import { goToSignIn, language as chosenLanguage, rememberLanguage, sessionHeaders, signOut, whoAmI } from "./session.js";
+import {
+  call, goToSignIn, language as chosenLanguage, rememberLanguage, sessionHeaders, signOut, whoAmI,
+} from "./session.js";
 
 const byId = (id) => document.getElementById(id);
 let language = chosenLanguage();
@@ -60,6 +62,17 @@ function showProgress(share) {
   if (share === null || sent) bar.removeAttribute("value");
   else bar.value = share;
   byId("stage").textContent = sent ? text().analysing : text().uploading;
+}
+
+/** Show the stored analysis that the address names, over its slide's image where the browser can show it. */
+async function showStored(id) {
+  const { status, body } = await call("GET", `/api/v1/analyses/${encodeURIComponent(id)}`);
+  if (status !== 200) return showError(...explain(body ?? {}));
+  if (body.state !== "completed") return showError(body.problem?.detail ?? body.state);
+  shown = { answer: body, url: body.slide_id ? `/api/v1/slides/${encodeURIComponent(body.slide_id)}/image` : "" };
+  drawResult(shown, text(), language);
+  byId("result").hidden = false;
+  byId("result-title").focus();
 }
 
 function explain(problem) {
@@ -132,3 +145,5 @@ for (const button of document.querySelectorAll("[data-language]")) {
 }
 translate();
 showPerson().catch(() => showError(text().offline));
+const stored = new URLSearchParams(location.search).get("analysis");
+if (stored) showStored(stored).catch(() => showError(text().offline));

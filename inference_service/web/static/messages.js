@@ -1,6 +1,7 @@
 /** Texts of the page, Vietnamese first. Both catalogues hold the same keys. */
 export const messages = {
   vi: {
+    upload: "Gửi tiêu bản",
     skip: "Đến phần gửi ảnh",
     subtitle: "hỗ trợ tầm soát tế bào cổ tử cung",
     language: "Ngôn ngữ",
@@ -52,6 +53,7 @@ export const messages = {
     },
   },
   en: {
+    upload: "Send slides",
     skip: "Skip to the upload",
     subtitle: "cervical cytology screening aid",
     language: "Language",

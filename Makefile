@@ -17,7 +17,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long train crossvalidate evaluate export serve bench lint format clean
+.PHONY: help assets setup demo test test-long train crossvalidate evaluate export serve bench lint format clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,12 +34,24 @@ $(VENV)/.all: $(VENV)/.core
 	$(BIN)/pip install -q -c constraints.txt -e '.[train,dev]'
 	@touch $@
 
-setup: $(VENV)/.all ## install everything for development and training into .venv
+ASSETS := inference_service/web/static/assets/upload.js
+
+$(ASSETS): package-lock.json vite.config.js tsconfig.json $(wildcard inference_service/web/src/*.ts)
+	@if command -v npm >/dev/null 2>&1; then \
+		npm ci --no-audit --no-fund --loglevel=error && npm run --silent build -- --logLevel error; \
+	else \
+		echo "npm is missing: the upload page is not built (everything else works)."; \
+		echo "Install Node.js 20.19 or newer (https://nodejs.org, Debian: apt-get install nodejs npm), then: make assets"; \
+	fi
+
+assets: $(ASSETS) ## build the web page's modules (needs Node.js 20.19 or newer)
+
+setup: $(VENV)/.all $(ASSETS) ## install everything for development and training into .venv
 
 demo: $(VENV)/.core ## find cells in a generated field; prints what it did and the files it wrote
 	@$(BIN)/tamsoat demo --out var/demo
 
-test: $(VENV)/.all ## run all tests
+test: $(VENV)/.all $(ASSETS) ## run all tests
 	$(BIN)/python -m pytest
 
 test-long: $(VENV)/.all ## the full-length runs of kills, tampering and outages (an hour or more)
@@ -58,13 +70,13 @@ export: $(VENV)/.all ## make the bundle from the run in OUT and the evaluation i
 	$(BIN)/tamsoat train release --weights $(OUT) --predictions $(PREDICTIONS) --data $(DATA) \
 		--evaluation runs/evaluation/evaluation.json --out runs/bundle
 
-serve: $(VENV)/.core ## start the web page and the API on http://$(HOST):$(PORT)
+serve: $(VENV)/.core $(ASSETS) ## start the web page and the API on http://$(HOST):$(PORT)
 	$(BIN)/tamsoat serve --host $(HOST) --port $(PORT)
 
 bench: $(VENV)/.all ## measure speed and memory as ratios against alternatives
 	$(BIN)/python -m tamsoat.benchmarks --model $(MODEL) $(if $(DATA),--data $(DATA))
 
-lint: $(VENV)/.all ## ruff, mypy (strict) and the check that the wheel is complete
+lint: $(VENV)/.all $(ASSETS) ## ruff, mypy (strict) and the check that the wheel is complete
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -31,6 +31,12 @@ def main() -> int:
         check=True,
     ).stdout.splitlines()
     expected = {f"tamsoat/{name}" for name in tracked if (ROOT / name).is_file()}
+    # Built by `make assets`, ignored by git, and part of the wheel.
+    assets = sorted((ROOT / "inference_service/web/static/assets").glob("*"))
+    if not assets:
+        print("the web page's assets are not built: run make assets")
+        return 1
+    expected |= {f"tamsoat/{path.relative_to(ROOT)}" for path in assets}
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run(
             [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", scratch, str(ROOT)],

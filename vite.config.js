@@ -1,0 +1,17 @@
+import { defineConfig } from "vite";
+
+// One module per page, under names that do not change: the templates ask for them, and the server revalidates.
+export default defineConfig({
+  root: "inference_service/web/src",
+  base: "/static/assets/",
+  build: {
+    outDir: "../static/assets",
+    emptyOutDir: true,
+    target: "es2022",
+    modulePreload: false,
+    rollupOptions: {
+      input: { upload: "inference_service/web/src/upload.ts" },
+      output: { entryFileNames: "[name].js", chunkFileNames: "[name].js", assetFileNames: "[name][extname]" },
+    },
+  },
+});

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import AwareDatetime
 from sqlalchemy.orm import Session
 from starlette.responses import PlainTextResponse
 
@@ -18,6 +17,7 @@ from tamsoat.inference_service.audit.schemas import Action
 from tamsoat.inference_service.audit.tree import TreeIncompleteError
 from tamsoat.inference_service.db.session import DatabaseUnavailableError, StorageFullError
 from tamsoat.inference_service.runtime import Runtime
+from tamsoat.inference_service.transport.parameters import Moment
 from tamsoat.inference_service.transport.problems import InvalidRequestError, describe
 
 PAGE_DEFAULT, PAGE_MOST = 100, 1000
@@ -60,8 +60,8 @@ def list_entries(
     subject: Annotated[str | None, Query(max_length=200, description="Only about this, for example `order:…`")] = None,
     actor: Annotated[str | None, Query(max_length=200, description="Only by this, for example `account:…`")] = None,
     action: Annotated[Action | None, Query(description="Only of this kind")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="From this moment on")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Before this moment")] = None,
+    since: Annotated[Moment | None, Query(description="From this moment on")] = None,
+    until: Annotated[Moment | None, Query(description="Before this moment")] = None,
     installation: Annotated[bool, Query(description="Also what concerns the installation as a whole")] = True,
 ) -> EntryPage:
     """The entries of the auditor's facility and those of the installation as a whole. Reading is recorded too."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, func, insert, select, text, update
+from sqlalchemy import Select, bindparam, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.audit.rows import Row
@@ -58,12 +58,19 @@ _ENTRIES, _HEADS = Base.metadata.tables["audit_entries"].c, Base.metadata.tables
 _CHECKPOINTS, _SUBTREES = Base.metadata.tables["audit_checkpoints"].c, Base.metadata.tables["audit_subtrees"].c
 _COLUMNS = [_ENTRIES[name] for name in Row._fields]
 _HEAD = select(_HEADS.sequence, _HEADS.entry_hash).where(_HEADS.id == HEAD_ID)
+_HEAD_LOCKED = _HEAD.with_for_update()
+_ADD = insert(Base.metadata.tables["audit_entries"])
+_MOVE_HEAD = (
+    update(Base.metadata.tables["audit_head"])
+    .where(_HEADS.id == HEAD_ID)
+    .values(sequence=bindparam("last"), entry_hash=bindparam("last_hash"))
+)
 _STORED = select(*(_CHECKPOINTS[name] for name in StoredCheckpoint._fields))
 
 
 def lock_head(session: Session) -> Head | None:
     """The head, locked until the transaction ends (on SQLite a writing transaction holds the only lock)."""
-    row = session.execute(_HEAD.with_for_update()).one_or_none()
+    row = session.execute(_HEAD_LOCKED).one_or_none()
     return None if row is None else Head(*row)
 
 
@@ -81,13 +88,8 @@ def read_head(session: Session) -> Head | None:
 
 def append(session: Session, rows: Sequence[Row]) -> None:
     """Insert ``rows`` (at least one) in their order and move the head to the last."""
-    session.execute(insert(Base.metadata.tables["audit_entries"]), [row._asdict() for row in rows])
-    last = rows[-1]
-    session.execute(
-        update(Base.metadata.tables["audit_head"])
-        .where(_HEADS.id == HEAD_ID)
-        .values(sequence=last.sequence, entry_hash=last.entry_hash)
-    )
+    session.execute(_ADD, [row._asdict() for row in rows])
+    session.execute(_MOVE_HEAD, {"last": rows[-1].sequence, "last_hash": rows[-1].entry_hash})
 
 
 def stream(session: Session, after: int = 0, until: int | None = None) -> Iterator[Row]:

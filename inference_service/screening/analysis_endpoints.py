@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Annotated
 
 from anyio import to_thread
@@ -23,6 +22,7 @@ from tamsoat.inference_service.screening.requests import QUEUE
 from tamsoat.inference_service.screening.tables import PRIORITIES, Screening
 from tamsoat.inference_service.screening.watch import Watch
 from tamsoat.inference_service.transport import conditional
+from tamsoat.inference_service.transport.parameters import Moment
 from tamsoat.inference_service.transport.problems import InvalidRequestError, describe
 
 PAGE_DEFAULT, PAGE_MOST = 50, 200
@@ -46,15 +46,14 @@ _CHANGE_ERRORS = (*_READ_ERRORS, CsrfError, InvalidRequestError, StorageFullErro
         **describe(*_READ_ERRORS, InvalidRequestError, StorageFullError),
     },
 )
-def read_analysis(
-    request: Request, runtime: RuntimeDep, session: ReadSession, principal: Reader, analysis_id: AnalysisId
-) -> Response:
+def read_analysis(request: Request, runtime: RuntimeDep, principal: Reader, analysis_id: AnalysisId) -> Response:
     """State and, once completed, the result. Reading one that belongs to an order is recorded in the audit log."""
-    row, analysis = views.find(session, principal.facility_id, analysis_id)
-    tag = conditional.etag_of(row.id, row.version)
-    if conditional.is_known(request, tag):
-        return Response(status_code=304, headers={"ETag": tag})
-    body = views.view(session, row, analysis).model_dump_json(exclude_unset=True)
+    with runtime.database.read() as session:
+        row, analysis = views.find(session, principal.facility_id, analysis_id)
+        tag = conditional.etag_of(row.id, row.version)
+        if conditional.is_known(request, tag):
+            return Response(status_code=304, headers={"ETag": tag})
+        body = views.body(session, row, analysis)
     if row.order_id is not None:
         runtime.read_log.record(principal, Action.ANALYSIS_READ, f"analysis:{row.id}")
     return Response(body, headers={"ETag": tag}, media_type="application/json")
@@ -78,8 +77,8 @@ def list_analyses(
     priority: Annotated[Priority | None, Query()] = None,
     order_id: Annotated[str | None, Query(max_length=64)] = None,
     slide_id: Annotated[str | None, Query(max_length=64)] = None,
-    created_from: Annotated[datetime | None, Query(description="Requested then or later; with time zone")] = None,
-    created_before: Annotated[datetime | None, Query(description="Requested before then; with time zone")] = None,
+    created_from: Annotated[Moment | None, Query(description="Requested then or later; with time zone")] = None,
+    created_before: Annotated[Moment | None, Query(description="Requested before then; with time zone")] = None,
 ) -> AnalysisPage:
     """A page of what was requested and analysed; follow `next_before` until it is null."""
     for moment in (created_from, created_before):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, literal, select, tuple_
+from sqlalchemy import Select, bindparam, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.screening.tables import Analysis, Screening
@@ -50,8 +50,14 @@ def page_query(facility_id: str, filters: Filters, limit: int, before: Screening
     return query.order_by(Screening.created_at.desc(), Screening.number.desc()).limit(limit)
 
 
+_ONE = (
+    select(Screening, Analysis)
+    .outerjoin(Analysis, Analysis.id == Screening.id)
+    .where(Screening.id == bindparam("id"), Screening.facility_id == bindparam("facility_id"))
+)
+
+
 def read(session: Session, facility_id: str, analysis_id: str) -> tuple[Screening, Analysis | None] | None:
     """One screening with its result."""
-    query = select(Screening, Analysis).outerjoin(Analysis, Analysis.id == Screening.id)
-    row = session.execute(query.where(Screening.id == analysis_id, Screening.facility_id == facility_id)).one_or_none()
+    row = session.execute(_ONE, {"id": analysis_id, "facility_id": facility_id}).one_or_none()
     return None if row is None else (row.Screening, row.Analysis)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Row, bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.screening.tables import Analysis, Finding
+
+_FOUND = (
+    select(Finding.x_px, Finding.y_px, Finding.category, Finding.score, Finding.probabilities)
+    .where(Finding.analysis_number == bindparam("number"))
+    .order_by(Finding.rank)
+)
 
 
 def add(session: Session, analysis: Analysis, findings: Sequence[dict[str, object]]) -> None:
@@ -28,6 +34,11 @@ def findings_of(session: Session, number: int) -> list[Finding]:
     """The findings of one analysis, most suspicious first."""
     query = select(Finding).where(Finding.analysis_number == number).order_by(Finding.rank)
     return list(session.scalars(query))
+
+
+def found_in(session: Session, number: int) -> Sequence[Row[float, float, str, float, list[float]]]:
+    """The same as plain values: x, y, category, score, probabilities."""
+    return session.execute(_FOUND, {"number": number}).all()
 
 
 def count(session: Session) -> int:

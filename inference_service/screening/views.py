@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.errors import PROBLEM_TYPE_PREFIX
-from tamsoat.inference_service.screening import job_repository, list_repository, repository, service
+from tamsoat.inference_service.screening import job_repository, list_repository, repository
 from tamsoat.inference_service.screening.answers import (
     AnalysisPage,
     AnalysisSummary,
-    AnalysisView,
     JobProblem,
     JobProgress,
     JobState,
@@ -40,25 +40,56 @@ def find(session: Session, facility_id: str, analysis_id: str) -> tuple[Screenin
     return found
 
 
-def view(session: Session, row: Screening, analysis: Analysis | None) -> AnalysisView:
-    """One analysis in full; only the members that apply are set."""
-    members: dict[str, Any] = {}
-    if analysis is not None:
-        answer = service.rebuild(analysis, repository.findings_of(session, analysis.number))
-        members = {name: getattr(answer, name) for name in type(answer).model_fields}
-    members |= {"analysis_id": row.id, "state": row.state}
+def body(session: Session, row: Screening, analysis: Analysis | None) -> bytes:
+    """The JSON of the :class:`AnalysisView` of one analysis; only the members that apply are there.
+
+    Stored values were checked when they were stored, so they are written without building models of them: this is
+    the answer that is asked for most.
+    """
+    members: dict[str, Any] = {"analysis_id": row.id, "state": row.state}
+    if row.state == FAILED:
+        members["problem"] = _problem(row)
     if row.slide_id is not None:
         members |= {
+            "progress": _progress(row),
             "slide_id": row.slide_id,
             "order_id": row.order_id,
             "priority": _NAMES[row.priority],
             "attempts": row.attempts,
             "created_at": row.created_at,
-            "progress": _progress(row),
         }
-    if row.state == FAILED:
-        members["problem"] = _problem(row)
-    return AnalysisView.model_construct(set(members), **members)
+    if analysis is not None:
+        members |= _result(session, analysis)
+    return to_json(members)
+
+
+def _result(session: Session, analysis: Analysis) -> dict[str, Any]:
+    """What ``service.rebuild`` makes, as plain values."""
+    names = analysis.categories
+    return {
+        "image": f"sha256:{analysis.image_sha256}",
+        "width_px": analysis.width_px,
+        "height_px": analysis.height_px,
+        "mpp": analysis.mpp,
+        "model": {"name": analysis.model_name, "version": analysis.model_version, "digest": analysis.model_digest},
+        "quality": {"usable": analysis.usable, "reasons": analysis.reasons},
+        "field": {
+            "category": analysis.category,
+            "abnormal_probability": analysis.abnormal_probability,
+            "triage": analysis.triage,
+        },
+        "cells": [
+            {
+                "x_px": x_px,
+                "y_px": y_px,
+                "category": category,
+                "score": score,
+                "probabilities": dict(zip(names, probabilities, strict=True)),
+            }
+            for x_px, y_px, category, score, probabilities in repository.found_in(session, analysis.number)
+        ],
+        "seconds": analysis.seconds,
+    }
 
 
 def state(row: Screening) -> JobState:

@@ -9,7 +9,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from job_processes import Load, Program, Verdict, examine, free_port, listen_by_webhook, open_jobs, wait_until_done
+from job_processes import (
+    Load,
+    Program,
+    Starter,
+    Verdict,
+    examine,
+    free_port,
+    listen_by_webhook,
+    open_jobs,
+    wait_until_done,
+)
 
 from tamsoat.inference_service.db.session import Database
 
@@ -49,8 +59,9 @@ def run_campaign(bundle: Path, folder: Path, database_url: str, images: list[byt
         "webhook_networks": "127.0.0.0/8", "decode_workers": 1,
     }  # fmt: skip
     began_s = time.monotonic()
-    server = Program("serve", **settings).start()
-    worker = Program("worker", **settings)
+    starter = Starter()
+    server = Program(starter, "serve", folder / "server.log", **settings).start()
+    worker = Program(starter, "worker", folder / "worker.log", **settings)
     database = Database(database_url)
     stop = threading.Event()
     url = f"http://127.0.0.1:{port}"
@@ -71,6 +82,7 @@ def run_campaign(bundle: Path, folder: Path, database_url: str, images: list[byt
         stop.set()
         for program in (server, worker):
             program.kill()
+        starter.close()
         database.close()
     return Campaign(
         database=database_url.partition(":")[0],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from job_kills import count_open
-from job_processes import Load, Program, Verdict, examine, free_port, listen_by_webhook, wait_until_done
+from job_processes import Load, Program, Starter, Verdict, examine, free_port, listen_by_webhook, wait_until_done
 from postgresql_cluster import Cluster
 
 from tamsoat.inference_service.db.session import Database
@@ -52,7 +52,11 @@ def run_outage(bundle: Path, folder: Path, cluster: Cluster, images: list[bytes]
         "webhook_networks": "127.0.0.0/8", "decode_workers": 1,
     }  # fmt: skip
     database, stop = Database(database_url), threading.Event()
-    with Program("serve", **settings) as server, Program("worker", **settings) as worker:
+    with (
+        Starter() as starter,
+        Program(starter, "serve", folder / "server.log", **settings) as server,
+        Program(starter, "worker", folder / "worker.log", **settings) as worker,
+    ):
         listen_by_webhook(f"http://127.0.0.1:{port}")
         with Load(f"http://127.0.0.1:{port}", images) as load:
             threading.Thread(target=count_open, args=(database, load, stop), daemon=True).start()
@@ -67,7 +71,7 @@ def run_outage(bundle: Path, folder: Path, cluster: Cluster, images: list[bytes]
         wait_until_done(database, 120 + 2 * outage_s)
         done_after_s = time.monotonic() - began_s
         stop.set()
-        died = [program.command for program in (server, worker) if program.process.poll() is not None]
+        died = [program.command for program in (server, worker) if not program.alive]
         verdict = examine(database, load.accepted)
     database.close()
     clear = [

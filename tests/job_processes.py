@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -26,8 +28,35 @@ from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.screening.tables import FINAL_STATES, Analysis, Screening
 from tamsoat.inference_service.webhooks.tables import WebhookEvent
 
-_UP = re.compile(r" on http://\S+/|tamsoat worker (\S+),")
-_RUN = "import sys\nfrom tamsoat.inference_service.cli.main import main\nsys.argv = ['tamsoat', %r]\nmain()\n"
+_UP = re.compile(r" on http://\S+/|tamsoat worker \S+,")
+_START = """
+import json, os, signal, sys, threading
+import tamsoat.inference_service.cli.serve, tamsoat.inference_service.cli.worker, tamsoat.inference_service.jobs.worker
+import tamsoat.inference_service.screening.workflow, tamsoat.inference_service.webhooks.workflow
+from tamsoat.inference_service.cli.main import main
+assert threading.active_count() == 1
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for line in sys.stdin:
+    order = json.loads(line)
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for fd, number in ((nothing, 0), (nothing, 1), (log, 2)):
+            os.dup2(fd, number)
+        os.environ.update(order["environment"])
+        sys.argv = ["tamsoat", order["command"]]
+        code = 70
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    print(pid, flush=True)
+"""
 
 
 def free_port() -> int:
@@ -37,51 +66,101 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Starter:
+    """A process that has imported the program and forks it whenever one is wanted.
+
+    A start then costs what the program does at its start, not the seconds of importing it, so that a hundred kills
+    take minutes. The forked process is an ordinary one: killed like any other, its children and threads its own.
+    """
+
+    def __init__(self) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("TAMSOAT_")}
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", _START],
+            env=environment | {"PYTHONSAFEPATH": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def fork(self, command: str, environment: dict[str, str], log: Path) -> int:
+        """Start ``tamsoat <command>``; its process id."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        order = {"command": command, "environment": environment, "log": str(log)}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End the starter; what it started lives on."""
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
 class Program:
     """``tamsoat serve`` or ``tamsoat worker`` that can be killed and started again with the same settings."""
 
-    def __init__(self, command: str, **settings: object) -> None:
+    def __init__(self, starter: Starter, command: str, log: Path, **settings: object) -> None:
         self.command = command
-        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("TAMSOAT_")}
-        self._environment |= {"PYTHONSAFEPATH": "1", "TAMSOAT_LOG_LEVEL": "warning"}
+        self._starter, self._log = starter, log
+        self._environment = {"TAMSOAT_LOG_LEVEL": "warning"}
         self._environment |= {f"TAMSOAT_{name.upper()}": str(value) for name, value in settings.items()}
-        self.lines: list[str] = []
-        self.executor_id = ""
+        self.pid = 0
         self.starts_s: list[float] = []
 
-    def start(self, wait_s: float = 90.0) -> Self:
+    def start(self, wait_s: float = 240.0) -> Self:
         """Start it, and return once it says that it is up.
 
         Raises:
             RuntimeError: it ended, or said nothing within ``wait_s``.
         """
         began_s = time.monotonic()
-        up = threading.Event()
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _RUN % self.command],
-            env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        threading.Thread(target=self._read, args=(self.process, up), daemon=True).start()
-        while not up.wait(0.02):
-            if self.process.poll() is not None or time.monotonic() > began_s + wait_s:
+        before = self._log.stat().st_size if self._log.exists() else 0
+        self.pid = self._starter.fork(self.command, self._environment, self._log)
+        while not (self._log.exists() and _UP.search(self.output(before))):
+            if not self.alive or time.monotonic() > began_s + wait_s:
+                what = "was not up in time" if self.alive else "ended"
                 self.kill()
-                raise RuntimeError(f"tamsoat {self.command} did not start:\n{''.join(self.lines[-40:])}")
+                raise RuntimeError(f"tamsoat {self.command} {what}:\n{self.output(before)}")
+            time.sleep(0.02)
         self.starts_s.append(time.monotonic() - began_s)
         return self
 
-    def kill(self, kind: signal.Signals = signal.SIGKILL, wait_s: float = 60.0) -> int:
-        """Send a signal and wait for the end; the exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(kind)
-        return self.process.wait(wait_s)
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
-    def _read(self, process: subprocess.Popen[str], up: threading.Event) -> None:
-        assert process.stderr is not None
-        for line in process.stderr:
-            self.lines.append(line)
-            if found := _UP.search(line):
-                self.executor_id = found[1] or self.executor_id
-                up.set()
+    def output(self, begin: int = 0) -> str:
+        """What it printed, from byte ``begin`` on."""
+        return self._log.read_bytes()[begin:].decode(errors="replace")
+
+    def kill(self, kind: signal.Signals = signal.SIGKILL, wait_s: float = 60.0) -> None:
+        """Send a signal and wait for the end.
+
+        Raises:
+            TimeoutError: it is still there after ``wait_s``.
+        """
+        deadline_s = time.monotonic() + wait_s
+        if self.alive:
+            os.kill(self.pid, kind)
+        while self.alive:
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"tamsoat {self.command} did not end")
+            time.sleep(0.01)
 
     def __enter__(self) -> Self:
         return self.start()

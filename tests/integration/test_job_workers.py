@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from bad_inputs import good_jpeg
 from job_outage import run_outage
-from job_processes import Load, Program, examine, free_port, listen_by_webhook, wait_until_done
+from job_processes import Load, Program, Starter, examine, free_port, listen_by_webhook, wait_until_done
 from postgresql_cluster import programs, running_cluster
 from sqlalchemy import select
 
@@ -83,18 +83,25 @@ def test_a_dead_and_a_paused_worker_are_replaced(tiny_bundle: Path, tmp_path: Pa
         "storage_url": f"file://{tmp_path}/files", "keys_file": tmp_path / "keys.json",
     }  # fmt: skip
     database = Database(postgresql_url)
-    with Program("serve", port=port, data_dir=tmp_path / "server", run_worker="false", **settings) as _:
+    server_only: dict[str, object] = {"port": port, "data_dir": tmp_path / "server", "run_worker": "false"}
+    with (
+        Starter() as starter,
+        Program(starter, "serve", tmp_path / "server.log", **server_only, **settings),
+    ):
         listen_by_webhook(f"http://127.0.0.1:{port}")
-        workers = [Program("worker", data_dir=tmp_path / name, worker_id=name, **settings) for name in "abc"]
+        workers = [
+            Program(starter, "worker", tmp_path / f"{name}.log", data_dir=tmp_path / name, worker_id=name, **settings)
+            for name in "abc"
+        ]
         with workers[0] as dead, workers[1] as paused, workers[2]:
             with Load(f"http://127.0.0.1:{port}", [good_jpeg()]) as load:
                 while len(load.accepted) < 15:
                     time.sleep(0.01)
                 dead.kill()
-                os.kill(paused.process.pid, signal.SIGSTOP)
+                os.kill(paused.pid, signal.SIGSTOP)
                 wait_for_burial(database, {"c"})
             wait_until_done(database, 60)
-            os.kill(paused.process.pid, signal.SIGCONT)
+            os.kill(paused.pid, signal.SIGCONT)
             wait_for_burial(database, {"b", "c"})
             time.sleep(0.5)
             verdict = examine(database, load.accepted)

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 from bad_inputs import good_jpeg
+from cutting_proxy import CuttingProxy, cut_points
 from people import make_account, make_facility, sign_in
 from service_process import ServerProcess
 from sqlalchemy import func, select
@@ -420,3 +421,19 @@ def test_many_writers_of_one_upload_at_once(server: ServerProcess, image: bytes,
     with httpx.Client(base_url=server.url) as client:
         state = client.get(location).json()
         assert client.get(f"/api/v1/slides/{state['slide_id']}").json()["sha256"] == hashlib.sha256(image).hexdigest()
+
+
+def test_a_line_that_is_cut_five_times(server: ServerProcess, image: bytes, tmp_path: Path) -> None:
+    """The short version of benchmarks/resumable_upload.py: whole, and at most two parts sent again per cut."""
+    content, chunk = image + image, 512 * 1024
+    path = tmp_path / "image"
+    path.write_bytes(content)
+    port = httpx.URL(server.url).port or 0
+    with CuttingProxy(port, cut_points(len(content), 5, seed=3)) as proxy, path.open("rb") as source:
+        transfer = ResumingClient(proxy.url, chunk).upload(source, len(content))
+        sent_again = proxy.up_bytes - len(content)
+        assert proxy.done == 5
+    assert sent_again <= 2 * chunk * 5
+    with httpx.Client(base_url=server.url) as client:
+        slide = client.get("/api/v1/slides").json()["items"][0]
+    assert (slide["sha256"], slide["analysis_id"]) == (hashlib.sha256(content).hexdigest(), transfer.analysis_id)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
+from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.transport.tracing import add_trace_id
 
 
@@ -28,13 +30,9 @@ def configure(level: str, style: str) -> None:
         if style == "json"
         else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
-            # The default shows the variables of every frame, and those may be personal.
-            exception_formatter=structlog.dev.plain_traceback,
         )
     )
-    rendering: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
-    if style == "json":
-        rendering.append(structlog.processors.format_exc_info)
+    rendering: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, hide_messages]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*rendering, renderer])
@@ -53,3 +51,25 @@ def configure(level: str, style: str) -> None:
         child.handlers.clear()
         child.propagate = True
         child.setLevel(logging.WARNING if level != "debug" else logging.INFO)
+
+
+def hide_messages(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Write an exception as its kinds and the places in the program, without messages and variables.
+
+    What an unexpected exception says often repeats the value that it stumbled over, and that may be a name. Only
+    our own errors are quoted: they never hold personal data.
+    """
+    given = event.pop("exc_info", None)
+    error = given if isinstance(given, BaseException) else given[1] if isinstance(given, tuple) else sys.exc_info()[1]
+    if given and error is not None:
+        event["exception"] = "".join(_lines(error))
+    return event
+
+
+def _lines(error: BaseException) -> list[str]:
+    """Like a traceback, the innermost cause first."""
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    said = f": {error}" if isinstance(error, TamsoatError) else ""
+    frames = traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__)).format()
+    kind = f"{type(error).__module__}.{type(error).__qualname__}{said}\n"
+    return [*(_lines(before) if before is not None else []), *frames, kind]

@@ -7,6 +7,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tamsoat.inference_service.transport import tracing
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""Others are a caller's own words and are not written down."""
+
 
 class TraceRequests:
     """Outermost middleware: one span per request, child of the caller's ``traceparent`` (W3C Trace Context)."""
@@ -22,7 +25,8 @@ class TraceRequests:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         headers = Headers(scope=scope)
-        carrier = {name: headers[name] for name in ("traceparent", "tracestate") if name in headers}
+        # Not ``tracestate``: a caller may have written anything into it, and spans carry it on to the collector.
+        carrier = {"traceparent": headers["traceparent"]} if "traceparent" in headers else {}
         parent = TraceContextTextMapPropagator().extract(carrier)
         status = 0
 
@@ -32,7 +36,7 @@ class TraceRequests:
                 status = message["status"]
             await send(message)
 
-        method = scope["method"] if scope["method"].isalpha() and len(scope["method"]) < 10 else "other"
+        method = scope["method"] if scope["method"] in METHODS else "other"
         with tracing.open_span(method, {"http.request.method": method}, kind=SpanKind.SERVER, parent=parent) as current:
             try:
                 await self.app(scope, receive, send_seen)

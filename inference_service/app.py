@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 import structlog
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 
 from tamsoat.inference_service.accounts import admin_endpoints as administration
@@ -64,6 +64,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     app.state.drain = Drain()
     app.state.rate_limits = RateLimits(settings)
     app.state.oidc = OidcProvider(settings)
+    app.state.token_turns = CapacityLimiter(token_endpoints.TURNS)
     app.state.upload_turns = Turns()
     problems.install(app)
     # Routes are tried in this order: what is asked for most comes first.

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+from anyio import CapacityLimiter
 from fastapi import APIRouter, FastAPI
 from starlette.testclient import TestClient
 
@@ -39,6 +40,7 @@ def small_service(settings: Settings, routers: Sequence[APIRouter] = ()) -> Iter
     app.state.drain = Drain()
     app.state.rate_limits = RateLimits(settings)
     app.state.oidc = OidcProvider(settings)
+    app.state.token_turns = CapacityLimiter(token_endpoints.TURNS)
     app.state.runtime = SimpleNamespace(
         settings=settings,
         keyring=keyring,

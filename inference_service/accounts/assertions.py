@@ -23,6 +23,7 @@ from tamsoat.inference_service.errors import TamsoatError
 ALGORITHMS = ("RS384", "ES384")
 LIFETIME_MAX_S = 300
 CLOCK_LEEWAY_S = 5
+REMEMBERED_S = 600
 ASSERTION_BYTES_MAX = 8192
 JTI_LENGTH_MAX = 255
 
@@ -62,8 +63,8 @@ class Assertion:
 
     @property
     def expires_at(self) -> datetime:
-        """When it ends by itself, the leeway included."""
-        return datetime.fromtimestamp(float(self.claims["exp"]) + CLOCK_LEEWAY_S + 1, UTC)
+        """When it may be forgotten: long after it ended by itself, because clocks of several machines differ."""
+        return datetime.fromtimestamp(float(self.claims["exp"]) + REMEMBERED_S, UTC)
 
 
 def read_assertion(text: str, token_url: str) -> Assertion:

@@ -181,7 +181,7 @@ def update_client(
     With `If-Match` the change is made only where nobody has changed the client since it was read.
     """
     with runtime.database.write() as session:
-        client = client_service.get(session, principal.facility_id, client_id)
+        client = client_service.get(session, principal.facility_id, client_id, lock=True)
         conditional.require_match(request, etag_of(client), required=False)
         client_service.update(
             session,
@@ -205,7 +205,7 @@ def update_client(
 def disable_client(runtime: RuntimeDep, principal: Admin, client_id: ClientId) -> ClientAnswer:
     """No further tokens; those it holds end within five seconds. A disabled client stays disabled."""
     with runtime.database.write() as session:
-        client = client_service.get(session, principal.facility_id, client_id)
+        client = client_service.get(session, principal.facility_id, client_id, lock=True)
         client_service.disable(session, client, actor=principal.actor)
     runtime.tokens.forget(client_id)
     return describe_client(client)

@@ -15,9 +15,9 @@ def any_client(session: Session) -> bool:
     return session.execute(select(Client.id).limit(1)).first() is not None
 
 
-def get(session: Session, client_id: str) -> Client | None:
-    """The client, of whichever facility."""
-    return session.get(Client, client_id)
+def get(session: Session, client_id: str, *, lock: bool = False) -> Client | None:
+    """The client, of whichever facility; ``lock`` its row for a change."""
+    return session.get(Client, client_id, with_for_update=lock or None)
 
 
 def list_of_facility(session: Session, facility_id: str | None) -> list[Client]:

@@ -115,13 +115,13 @@ def disable(session: Session, client: Client, *, actor: str) -> None:
     _record(session, client, Action.CLIENT_DISABLE, actor)
 
 
-def get(session: Session, facility_id: str | None, client_id: str) -> Client:
-    """The client of the facility (None: of any).
+def get(session: Session, facility_id: str | None, client_id: str, *, lock: bool = False) -> Client:
+    """The client of the facility (None: of any); ``lock`` keeps others from changing it meanwhile.
 
     Raises:
         ClientNotFoundError: there is none.
     """
-    found = client_repository.get(session, client_id)
+    found = client_repository.get(session, client_id, lock=lock)
     if found is None or facility_id not in (None, found.facility_id):
         raise ClientNotFoundError("there is no client with this identifier")
     return found

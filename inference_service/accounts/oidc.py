@@ -165,11 +165,11 @@ class OidcProvider:
     async def _ready(self) -> StarletteOAuth2App:
         if self._app is not None and time.monotonic() - self._made_s < METADATA_BELIEVED_S:
             return self._app
-        app = self._make()
         try:
+            app = self._make()
             metadata = await app.load_server_metadata()
             self._check(metadata)
-        except (httpx.HTTPError, ValueError, TypeError, AttributeError) as error:
+        except (httpx.HTTPError, OSError, ValueError, TypeError, AttributeError) as error:
             raise self._unavailable(error) from error
         offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
         metadata["id_token_signing_alg_values_supported"] = [name for name in offered if name in ALGORITHMS]

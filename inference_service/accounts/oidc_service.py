@@ -74,10 +74,13 @@ def _find(session: Session, settings: Settings, identity: Identity) -> tuple[Acc
 
 
 def _username(settings: Settings, identity: Identity) -> str:
-    """The claim to match by; an e-mail address counts only when the provider has verified it."""
+    """The claim to match by; an e-mail address counts only when the provider has verified it.
+
+    Only plain ASCII matches: letters that merely look alike, or become alike in lower case, are somebody else.
+    """
     value = identity.claims.get(settings.oidc_username_claim) if settings.oidc_username_claim else None
     verified = settings.oidc_username_claim != "email" or identity.claims.get("email_verified") is True
-    return value.strip().lower() if isinstance(value, str) and verified else ""
+    return value.lower() if isinstance(value, str) and value.isascii() and verified else ""
 
 
 def _objection(session: Session, settings: Settings, account: Account | None, now: datetime) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,10 +17,12 @@ from tamsoat.inference_service.accounts.public_address import base_url
 from tamsoat.inference_service.accounts.token_service import ASSERTION_TYPE, GRANT_TYPE, TokenRequest
 from tamsoat.inference_service.db.session import DatabaseUnavailableError, StorageFullError
 from tamsoat.inference_service.runtime import Runtime
-from tamsoat.inference_service.transport.problems import InvalidRequestError, describe
+from tamsoat.inference_service.transport.problems import MEDIA_TYPE, InvalidRequestError, describe
 from tamsoat.inference_service.transport.rate_limits import Limit
 from tamsoat.inference_service.transport.uploads import UploadTooLargeError, UploadTooSlowError
 
+TURNS = 8
+"""Token requests worked on at once: a client whose keys arrive slowly holds up no more threads than these."""
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
 SUPPORTED_SCOPES = (
     "system/Patient.cruds",
@@ -68,7 +72,11 @@ async def get_runtime(request: Request) -> Runtime:
 
 
 _REFUSAL: dict[int | str, dict[str, Any]] = {
-    400: {"model": TokenRefusal, "description": "Refused; RFC 6749, not a problem document"}
+    400: {
+        "model": TokenRefusal,
+        "description": "Refused, as RFC 6749 says; a problem document where the form itself cannot be read",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
 }
 
 
@@ -84,7 +92,7 @@ _REFUSAL: dict[int | str, dict[str, Any]] = {
     },
     dependencies=[public("a client proves who it is with its assertion", Limit.TOKEN)],
 )
-def token(
+async def token(
     request: Request,
     runtime: Annotated[Runtime, Depends(get_runtime)],
     grant_type: Annotated[str, Form(description=f"`{GRANT_TYPE}`")] = "",
@@ -100,7 +108,8 @@ def token(
     """
     wanted = TokenRequest(grant_type, scope, client_assertion_type, client_assertion, client_id)
     try:
-        issued = token_service.exchange(runtime, wanted, base_url(request) + TOKEN_PATH)
+        exchange = partial(token_service.exchange, runtime, wanted, base_url(request) + TOKEN_PATH)
+        issued = await to_thread.run_sync(exchange, limiter=request.app.state.token_turns)
     except OAuthError as error:
         refusal = {"error": error.code, "error_description": error.detail.replace('"', "'").replace("\\", "/")}
         return JSONResponse(refusal, status_code=error.status, headers={"Pragma": "no-cache"})

@@ -70,7 +70,7 @@ def list_clients(
 def disable(client_id: ClientId, database_url: DatabaseUrl = None) -> None:
     """Refuse a client for good; tokens that it holds end within five seconds."""
     with administration_of(database_url) as opened, opened.database.write() as session:
-        client_service.disable(session, client_service.get(session, None, client_id), actor=ACTOR)
+        client_service.disable(session, client_service.get(session, None, client_id, lock=True), actor=ACTOR)
     _print(f"client {client_id} disabled")
 
 
@@ -83,7 +83,7 @@ def rotate(
     if jwks_url is None and keys is None:
         raise PublicKeysError("state exactly one of --jwks-url and --jwks")
     with administration_of(database_url) as opened, opened.database.write() as session:
-        client = client_service.get(session, None, client_id)
+        client = client_service.get(session, None, client_id, lock=True)
         client_service.update(session, opened.settings, client, jwks_url=jwks_url, jwks=keys, actor=ACTOR)
     _print(f"client {client_id} has new keys")
 

@@ -62,11 +62,11 @@ def look(database: Database, key: str, payload: str) -> Outcome | None:
 
 def acquire(database: Database, key: str, payload: str, facility_id: str, kept_for: timedelta) -> Outcome:
     """Take the right to execute the request, or say why not. One of any number of callers gets it."""
-    while True:
-        try:
-            return _acquire(database, key, payload, facility_id, kept_for)
-        except IntegrityError:
-            continue  # another process inserted the row meanwhile: look at it
+    try:
+        return _acquire(database, key, payload, facility_id, kept_for)
+    except IntegrityError:
+        # Another process has inserted the row meanwhile: its request is the first one.
+        return look(database, key, payload) or InFlight(LEASE_S)
 
 
 def _acquire(database: Database, key: str, payload: str, facility_id: str, kept_for: timedelta) -> Outcome:

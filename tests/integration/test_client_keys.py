@@ -36,6 +36,7 @@ class KeyServer:
 
     def __init__(self, certificate: Path | None = None) -> None:
         self.hosts: list[str] = []
+        self.encodings: list[str] = []
         self.jwks: dict[str, Any] = {}
         self.asked = 0
         self.misbehave: Callable[[BaseHTTPRequestHandler], None] | None = None
@@ -45,6 +46,7 @@ class KeyServer:
             def do_GET(self) -> None:
                 outer.asked += 1
                 outer.hosts.append(self.headers["Host"])
+                outer.encodings.append(self.headers["Accept-Encoding"])
                 if outer.misbehave is not None:
                     outer.misbehave(self)
                     return
@@ -267,6 +269,7 @@ def test_the_certificate_must_be_that_of_the_name(
     try:
         assert list(fetch(f"https://his.example:{port}/jwks.json", trusting)) == ["k"]
         assert server.hosts == [f"his.example:{port}"]
+        assert server.encodings == ["identity"]
         for url, used in ((f"https://other.example:{port}/", trusting), (f"https://his.example:{port}/", settings)):
             with pytest.raises(KeyFetchError):
                 fetch(url, used)

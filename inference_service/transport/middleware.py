@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
 import time
-import uuid
 from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -74,7 +74,7 @@ class RequestContext:
             await self.app(scope, receive, send)
             return
         offered = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-        request_id = offered if _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+        request_id = offered if _REQUEST_ID.fullmatch(offered) else f"{random.getrandbits(128):032x}"
         scope["tamsoat.request_id"] = request_id
         start_s, status = time.perf_counter(), 0
 

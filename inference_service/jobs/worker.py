@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tamsoat.inference_service.db.session import translated_errors
 from tamsoat.inference_service.errors import TamsoatError
-from tamsoat.inference_service.jobs import context, dbos_log, identity, registry, system_database
+from tamsoat.inference_service.jobs import cleanup, context, dbos_log, identity, registry, system_database
 from tamsoat.inference_service.jobs.durable import activity
 from tamsoat.inference_service.jobs.liveness import Liveness
 from tamsoat.inference_service.jobs.registry import JobQueue
@@ -30,6 +30,7 @@ BATCH = 100
 """Waiting jobs handed to DBOS at a time: the most urgent ones of the table, so that an urgent one passes the rest."""
 REMEMBER_S = 60.0
 RECOVER_S = 30.0
+ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 log = structlog.get_logger("tamsoat.jobs")
 
@@ -68,6 +69,7 @@ class JobWorker:
         self._begin("jobs-dispatch", self._dispatch)
         self._begin("jobs-heartbeat", self._every(settings.worker_heartbeat_s, self._liveness.beat))
         self._begin("jobs-recover", self._every(RECOVER_S, self._liveness.recover))
+        self._begin("jobs-cleanup", self._every(cleanup.EVERY_S, cleanup.forget_finished))
         for task in loaded.periodic:
             self._begin(f"jobs-{task.name}", self._every(task.every_s, partial(task.run, runtime)))
         log.info("worker_started", executor=self.executor_id, concurrency=concurrency)
@@ -163,6 +165,11 @@ class JobWorker:
         self._handed_over = {key: at_s for key, at_s in self._handed_over.items() if now_s - at_s < REMEMBER_S}
         for job in jobs:
             if job.workflow_id not in self._handed_over:
+                known = DBOS.get_workflow_status(job.workflow_id)
+                if known is not None and known.status in ENDED:
+                    # Our table says that it waits: a restored backup is older than DBOS's tables, or the workflow
+                    # ended by a fault of the program.
+                    DBOS.delete_workflow(job.workflow_id)
                 DBOS.enqueue_workflow_with_options(
                     {
                         "queue_name": queue.name,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from bad_inputs import png_bomb, truncated_jpeg
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from starlette.testclient import TestClient
 
 from tamsoat.inference_service.audit import repository as audit_repository
@@ -21,7 +21,7 @@ from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.screening import outcome, workflow
 from tamsoat.inference_service.screening.outcome import Outcome
-from tamsoat.inference_service.screening.tables import Analysis, Screening
+from tamsoat.inference_service.screening.tables import Analysis, Finding, Screening
 from tamsoat.inference_service.slides.errors import DecodeCrashedError
 from tamsoat.inference_service.storage.store import StorageUnavailableError
 
@@ -216,6 +216,21 @@ def test_a_second_execution_changes_nothing(working_client: TestClient, field_jp
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
     assert state_of(working_client, analysis_id) == before
+
+
+def test_a_job_whose_workflow_ended_without_it_is_begun_anew(working_client: TestClient, field_jpeg: bytes) -> None:
+    analysis_id = send(working_client, field_jpeg)
+    wait_for(working_client, analysis_id, "completed")
+    runtime = runtime_of(working_client)
+    with runtime.database.write() as session:  # as after a restore of an older database
+        row = session.scalars(select(Screening)).one()
+        row.state, row.attempts = "queued", 1
+        analysis = session.scalars(select(Analysis)).one()
+        session.execute(delete(Finding))
+        session.delete(analysis)
+    runtime.jobs._worker._handed_over.clear()  # type: ignore[union-attr]
+    runtime.jobs.wake("screening", analysis_id)
+    wait_for(working_client, analysis_id, "completed")
 
 
 def test_events_end_with_the_final_state(

@@ -49,6 +49,7 @@ def serve(
     listener = inherited_listener(loopback_only=settings.host in LOOPBACK_HOSTS) or listen(settings.host, settings.port)
     with listener:
         runtime = open_runtime(settings)
+        runtime.decoder.warm()
         address = _url(settings.host, listener.getsockname()[1])
         console = Console(stderr=True, soft_wrap=True, highlight=False)
         console.print(f"tamsoat {runtime.bundle.name} {runtime.bundle.version} on {address}")

@@ -35,6 +35,7 @@ def worker(
         signal.signal(kind, lambda *_: stop.set())
     runtime = open_runtime(settings)
     try:
+        runtime.decoder.warm()
         runtime.jobs.start(runtime, settings.worker_concurrency)
         console = Console(stderr=True, soft_wrap=True, highlight=False)
         console.print(f"tamsoat worker {runtime.jobs.executor_id}, {settings.worker_concurrency} images at once")

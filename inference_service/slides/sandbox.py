@@ -74,11 +74,20 @@ class Decoder:
         return cast(_T, self._run(sandbox_child.call, (function, arguments, self.timeout_s), name))
 
     def warm(self) -> None:
-        """Start every process, so that the first images need not wait for it."""
-        pools = [self._take() for _ in range(self.workers)]
-        for pool in pools:
-            pool.schedule(sandbox_child.limit_processor, (self.timeout_s,))
-            self._idle.put(pool)
+        """Start every process in the background, so that the first images need not wait for it; returns at once."""
+        threading.Thread(target=self._warm, daemon=True, name="tamsoat-decoder-warm").start()
+
+    def _warm(self) -> None:
+        pools: list[ProcessPool] = []
+        try:
+            for _ in range(self.workers):
+                pools.append(self._take())
+                pools[-1].schedule(sandbox_child.limit_processor, (self.timeout_s,))
+        except DecoderClosedError:
+            log.debug("decoder_closed_before_it_was_warm")
+        finally:
+            for pool in pools:
+                self._idle.put(pool)
 
     def close(self) -> None:
         """End the processes; images that are being decoded are finished first (within their time limit)."""

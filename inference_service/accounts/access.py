@@ -116,8 +116,10 @@ class Access:
             raise AccountSetupError(f"finish signing in first: {principal.pending}")
         if not principal.has(*self.roles):
             needed = ", ".join(sorted(role.value for role in self.roles))
+            log.warning("access_denied", actor=principal.actor, facility=principal.facility_id, reason="role")
             raise ForbiddenError(f"this needs one of the roles: {needed}")
         if principal.kind == "client" and (self.scope is None or not grants(principal.scopes, self.scope)):
+            log.warning("access_denied", actor=principal.actor, facility=principal.facility_id, reason="scope")
             raise ForbiddenError(f"the token lacks the scope {self.scope}" if self.scope else "not for clients")
         return principal
 
@@ -161,6 +163,13 @@ def declaration(route: APIRoute | RouteContext) -> Access | Public | None:
         dependant.call for dependant in route.dependant.dependencies if isinstance(dependant.call, (Access, Public))
     ]
     return found[0] if len(found) == 1 else None
+
+
+def scopes_of(app: FastAPI) -> set[str]:
+    """Every scope that an endpoint of ``app`` declares."""
+    routes = (route for route in iter_route_contexts(app.routes) if isinstance(route.original_route, APIRoute))
+    declared = (declaration(route) for route in routes)
+    return {found.scope for found in declared if isinstance(found, Access) and found.scope is not None}
 
 
 def describe_access(app: FastAPI, schema: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from tamsoat.inference_service.accounts import token_service
-from tamsoat.inference_service.accounts.access import public
+from tamsoat.inference_service.accounts.access import public, scopes_of
 from tamsoat.inference_service.accounts.assertions import ALGORITHMS, OAuthError
 from tamsoat.inference_service.accounts.public_address import base_url
 from tamsoat.inference_service.accounts.token_service import ASSERTION_TYPE, GRANT_TYPE, TokenRequest
@@ -24,13 +24,6 @@ from tamsoat.inference_service.transport.uploads import UploadTooLargeError, Upl
 TURNS = 8
 """Token requests worked on at once: a client whose keys arrive slowly holds up no more threads than these."""
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
-SUPPORTED_SCOPES = (
-    "system/Patient.cruds",
-    "system/ServiceRequest.cruds",
-    "system/Media.cruds",
-    "system/Observation.cruds",
-    "system/Subscription.cruds",
-)
 
 router = APIRouter(tags=["clients"])
 
@@ -152,6 +145,19 @@ def _metadata(request: Request) -> ServerMetadata:
         grant_types_supported=[GRANT_TYPE],
         token_endpoint_auth_methods_supported=["private_key_jwt"],
         token_endpoint_auth_signing_alg_values_supported=list(ALGORITHMS),
-        scopes_supported=list(SUPPORTED_SCOPES),
+        scopes_supported=_declared_scopes(request),
         capabilities=["client-confidential-asymmetric", "permission-v2"],
     )
+
+
+def _declared_scopes(request: Request) -> list[str]:
+    """What the endpoints of this application ask for, one scope for each resource; the same for every request."""
+    known: list[str] | None = getattr(request.app.state, "declared_scopes", None)
+    if known is None:
+        letters: dict[str, set[str]] = {}
+        for scope in scopes_of(request.app):
+            resource, _, rights = scope.rpartition(".")
+            letters.setdefault(resource, set()).update(rights)
+        known = [f"{name}.{''.join(filter(rights.__contains__, 'cruds'))}" for name, rights in sorted(letters.items())]
+        request.app.state.declared_scopes = known
+    return known

@@ -273,6 +273,7 @@ def test_discovery_names_the_address_that_was_called(http: TestClient) -> None:
     assert smart["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
     assert smart["token_endpoint_auth_signing_alg_values_supported"] == ["RS384", "ES384"]
     assert "client-confidential-asymmetric" in smart["capabilities"]
+    assert smart["scopes_supported"] == ["system/Observation.r", "system/Patient.c"]  # what the endpoints ask for
 
 
 def test_public_address_is_the_audience(settings: Settings, tmp_path: Path) -> None:

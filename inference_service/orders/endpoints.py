@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import AwareDatetime
 
 from tamsoat.inference_service.accounts.access import READERS, ForbiddenError, NotSignedInError, Principal, Role, allow
 from tamsoat.inference_service.audit.schemas import Action
@@ -26,6 +25,7 @@ from tamsoat.inference_service.patients import service as patients
 from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.transport import conditional, idempotency
 from tamsoat.inference_service.transport.idempotency import IdempotentRoute, idempotency_key
+from tamsoat.inference_service.transport.parameters import Moment
 from tamsoat.inference_service.transport.problems import InvalidRequestError, describe
 
 PAGE_DEFAULT, PAGE_MOST = 50, 200
@@ -98,9 +98,9 @@ def list_orders(
     patient_id: Annotated[str | None, Query(max_length=64, description="Only orders of this patient")] = None,
     number: Annotated[str | None, Query(max_length=64, description="The order with this placer number")] = None,
     created_from: Annotated[
-        AwareDatetime | None, Query(description="Placed at this moment or later (with time zone)")
+        Moment | None, Query(description="Placed at this moment or later (with time zone)")
     ] = None,
-    created_before: Annotated[AwareDatetime | None, Query(description="Placed before this moment")] = None,
+    created_before: Annotated[Moment | None, Query(description="Placed before this moment")] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_MOST, description="Most items on the page")] = PAGE_DEFAULT,
     before: Annotated[
         str | None, Query(max_length=64, description="`next_before` of the page before; absent: the newest")

@@ -21,6 +21,7 @@ from tamsoat.inference_service.orders.vocabulary import (
     Vaccination,
 )
 from tamsoat.inference_service.patients.schemas import PATIENT_EXAMPLE, Line, PatientIn
+from tamsoat.inference_service.transport.parameters import Day
 
 Number = Annotated[
     str,
@@ -35,7 +36,7 @@ def _not_in_future(day: date) -> date:
     return day
 
 
-PastDay = Annotated[date, AfterValidator(_not_in_future)]
+PastDay = Annotated[Day, AfterValidator(_not_in_future)]
 FreeText = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
 
 ORDER_EXAMPLE: dict[str, Any] = {

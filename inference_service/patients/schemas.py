@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from tamsoat.inference_service.patients.birth_date import check_birth_date
 from tamsoat.inference_service.patients.identifiers import System, Warn
 from tamsoat.inference_service.patients.vocabulary import EraseReason, HoldReason, MergeReason
+from tamsoat.inference_service.transport.parameters import Day
 
 
 def _tidy(text: str) -> str:
@@ -59,8 +60,8 @@ class IdentifierIn(BaseModel):
 
     system: System
     value: str = Field(min_length=1, max_length=128, description="Checked by the form of its system (docs/patients.md)")
-    valid_from: date | None = Field(None, description="First day of validity")
-    valid_to: date | None = Field(None, description="Last day of validity")
+    valid_from: Day | None = Field(None, description="First day of validity")
+    valid_to: Day | None = Field(None, description="Last day of validity")
 
 
 class IdentifierOut(BaseModel):
@@ -160,7 +161,7 @@ class RetireIdentifier(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    valid_to: date | None = Field(None, description="Last day of validity; absent: today")
+    valid_to: Day | None = Field(None, description="Last day of validity; absent: today")
 
 
 class MergeIn(BaseModel):

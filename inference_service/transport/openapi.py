@@ -22,13 +22,6 @@ from tamsoat.inference_service.transport.uploads import UploadTooLargeError, Upl
 
 Kinds = tuple[type[TamsoatError], ...]
 
-SIGNED_IN: Kinds = (NotSignedInError, ForbiddenError, DatabaseUnavailableError)
-CHANGING: Kinds = (CrossSiteError,)
-WITH_BODY: Kinds = (UploadTooSlowError, UploadTooLargeError)
-EVERYWHERE: Kinds = (ForeignHostError,)
-
-SAFE_METHODS = ("get", "head", "options")
-
 
 class MalformedBodyError(TamsoatError):
     """The body is not what its content type says."""
@@ -36,6 +29,14 @@ class MalformedBodyError(TamsoatError):
     status = 400
     title = "Bad Request"
     slug = "bad-request"
+
+
+SIGNED_IN: Kinds = (NotSignedInError, ForbiddenError, DatabaseUnavailableError)
+CHANGING: Kinds = (CrossSiteError,)
+WITH_BODY: Kinds = (MalformedBodyError, UploadTooSlowError, UploadTooLargeError)
+EVERYWHERE: Kinds = (ForeignHostError,)
+
+SAFE_METHODS = ("get", "head", "options")
 
 
 def operation_id(route: APIRoute) -> str:
@@ -78,8 +79,6 @@ def _common(method: str, operation: dict[str, Any]) -> Kinds:
         kinds += CHANGING
     if "requestBody" in operation:
         kinds += WITH_BODY
-        if "application/json" not in operation["requestBody"].get("content", {}):
-            kinds += (MalformedBodyError,)
     return kinds
 
 

@@ -9,9 +9,11 @@ from typing import Any
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import compile_path
 
 from tamsoat.inference_service.db.session import StorageFullError, is_full_disk
 from tamsoat.inference_service.errors import PROBLEM_TYPE_PREFIX, TamsoatError
@@ -59,6 +61,8 @@ def answer_error(request: Request, error: Exception) -> Problem:
         title = HTTPStatus(status).phrase
         type_uri = PROBLEM_TYPE_PREFIX + title.lower().replace(" ", "-")
         headers.update(error.headers or {})
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(sorted(_methods_of_path(request)))
     else:
         log.error("unhandled_error", exc_info=error)
         status, title, type_uri = TamsoatError.status, TamsoatError.title, TamsoatError.type_uri()
@@ -71,6 +75,16 @@ def answer_error(request: Request, error: Exception) -> Problem:
     body = {"type": type_uri, "title": title, "status": status, "detail": detail}
     body |= {"request_id": request.scope.get("tamsoat.request_id", ""), **extra}
     return Problem(body, status_code=status, headers=headers)
+
+
+def _methods_of_path(request: Request) -> set[str]:
+    """Every method of the path, whichever route serves it; a router knows those of the first route only."""
+    methods: dict[str, set[str]] = {}
+    for route in iter_route_contexts(request.app.routes):
+        if route.path is not None and route.methods and compile_path(route.path)[0].match(request.url.path):
+            methods.setdefault(route.path, set()).update(route.methods)
+    # A path that is written out goes before one with parameters that it happens to fit.
+    return methods.get(request.url.path) or set().union(*methods.values())
 
 
 def _field_errors(error: RequestValidationError) -> list[dict[str, str]]:

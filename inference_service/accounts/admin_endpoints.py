@@ -28,6 +28,7 @@ from tamsoat.inference_service.accounts.schemas import (
 from tamsoat.inference_service.db.session import DatabaseUnavailableError
 from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.transport.problems import InvalidRequestError, describe
+from tamsoat.inference_service.transport.text import Text
 
 PAGE_DEFAULT, PAGE_MOST = 50, 200
 
@@ -42,7 +43,7 @@ async def get_runtime(request: Request) -> Runtime:
 
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 Admin = Annotated[Principal, allow(Role.ADMINISTRATOR)]
-AccountId = Annotated[str, Path(max_length=64, description="From the list of accounts")]
+AccountId = Annotated[Text, Path(max_length=64, description="From the list of accounts")]
 _COMMON = (
     NotSignedInError,
     ForbiddenError,
@@ -64,8 +65,8 @@ def list_accounts(
     runtime: RuntimeDep,
     principal: Admin,
     limit: Annotated[int, Query(ge=1, le=PAGE_MOST, description="Most items on the page")] = PAGE_DEFAULT,
-    after: Annotated[str, Query(max_length=64, description="`next_after` of the page before")] = "",
-    username: Annotated[str, Query(max_length=64, description="Part of the sign-in name")] = "",
+    after: Annotated[Text, Query(max_length=64, description="`next_after` of the page before")] = "",
+    username: Annotated[Text, Query(max_length=64, description="Part of the sign-in name")] = "",
     role: Annotated[Role | None, Query(description="Only those with this role")] = None,
     status: Annotated[Literal["active", "disabled"] | None, Query(description="Only those in this state")] = None,
 ) -> AccountPage:

@@ -17,6 +17,7 @@ from tamsoat.inference_service.accounts.access import Principal, Role, public
 from tamsoat.inference_service.accounts.authentication import authenticate
 from tamsoat.inference_service.accounts.schemas import SessionAnswer, describe_account
 from tamsoat.inference_service.runtime import Runtime
+from tamsoat.inference_service.transport.text import Text
 from tamsoat.inference_service.web import messages
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -77,10 +78,10 @@ def account_page(request: Request, runtime: RuntimeDep) -> Response:
 def administration_page(
     request: Request,
     runtime: RuntimeDep,
-    after: Annotated[str, Query(max_length=64)] = "",
-    username: Annotated[str, Query(max_length=64)] = "",
-    role: Annotated[str, Query(max_length=32)] = "",
-    status: Annotated[str, Query(max_length=16)] = "",
+    after: Annotated[Text, Query(max_length=64)] = "",
+    username: Annotated[Text, Query(max_length=64)] = "",
+    role: Annotated[Text, Query(max_length=32)] = "",
+    status: Annotated[Text, Query(max_length=16)] = "",
 ) -> Response:
     """The accounts of the administrator's facility, and its access review."""
     person = _person(request, runtime)

@@ -1,0 +1,53 @@
+// Drives the upload page in a real browser: node upload_page.mjs CHROMIUM URL FILE SCREENSHOT. Prints what it saw as JSON.
+import { chromium } from "playwright-core";
+
+const [executablePath, url, file, screenshot] = process.argv.slice(2);
+const seen = { errors: [] };
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+page.on("pageerror", (error) => seen.errors.push(error.message));
+page.on("console", (line) => line.type() === "error" && seen.errors.push(line.text()));
+const network = await page.context().newCDPSession(page);
+const line = () => page.locator("#transfers li").last().locator("span").first();
+
+async function choose() {
+  await page.setInputFiles("#files", file);
+  await page.selectOption("#scale", "40");
+  await page.focus("#form button[type=submit]");
+  await page.keyboard.press("Enter");
+}
+
+await page.goto(`${url}upload?language=en`);
+await page.focus("#form button[type=submit]");
+await page.keyboard.press("Enter");
+seen.complaint = await page.locator("#error").textContent();
+await network.send("Network.enable");
+await network.send("Network.emulateNetworkConditions", {
+  offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 1_500_000,
+});
+const firstPart = page.waitForResponse((answer) => answer.request().method() === "PATCH" && answer.status() === 204);
+await choose();
+await firstPart;
+await page.waitForTimeout(200);
+seen.sending = await line().textContent();
+seen.remembered = await page.evaluate(() => JSON.stringify(Object.entries(localStorage)));
+await page.screenshot({ path: screenshot, fullPage: true });
+await page.reload();
+await page.waitForFunction(() => document.querySelector("#unfinished")?.textContent);
+seen.unfinished = await page.locator("#unfinished").textContent();
+const head = page.waitForResponse((answer) => answer.request().method() === "HEAD");
+await choose();
+seen.offset = Number((await head).headers()["upload-offset"]);
+await network.send("Network.emulateNetworkConditions", {
+  offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1,
+});
+await page.waitForSelector("#transfers a", { timeout: 60_000 });
+seen.finished = await line().textContent();
+seen.forgotten = await page.evaluate(() => localStorage.length);
+await page.click("#transfers a");
+await page.waitForSelector("#result:not([hidden])");
+await page.waitForFunction(() => document.querySelector("#photo").naturalWidth > 0);
+seen.summary = await page.locator("#summary").textContent();
+seen.photo = await page.evaluate(() => document.querySelector("#photo").naturalWidth);
+await browser.close();
+console.log(JSON.stringify(seen));

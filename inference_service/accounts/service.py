@@ -208,7 +208,7 @@ def give_one_time_password(account: Account, settings: Settings) -> str:
 
 
 def disable_idle(database: Database, idle_days: int = IDLE_DAYS) -> int:
-    """Disable every active account that was not used for ``idle_days`` and return how many; to be called daily."""
+    """Disable every active account that was not used for ``idle_days`` and return how many; to be called every day."""
     before = datetime.now(UTC) - timedelta(days=idle_days)
     with database.write() as session:
         accounts = repository.idle_since(session, before)
@@ -218,6 +218,12 @@ def disable_idle(database: Database, idle_days: int = IDLE_DAYS) -> int:
         for account in accounts:
             record(session, SYSTEM, Action.ACCOUNT_DISABLE, account, {"reason": "idle"})
     return len(accounts)
+
+
+def remove_expired_sessions(database: Database) -> int:
+    """Remove sessions past their absolute limit, which nobody can use any more; returns how many."""
+    with database.write() as session:
+        return repository.remove_sessions(session, expired_at=datetime.now(UTC))
 
 
 def disable(session: Session, account: Account, reason: str) -> None:

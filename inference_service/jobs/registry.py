@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tamsoat.inference_service.runtime import Runtime
 
 NOUNS = (
+    "tamsoat.inference_service.accounts.workflow",
     "tamsoat.inference_service.uploads.workflow",
     "tamsoat.inference_service.audit.workflow",
     "tamsoat.inference_service.screening.workflow",

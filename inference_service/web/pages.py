@@ -17,6 +17,7 @@ from tamsoat.inference_service.accounts.access import Principal, Role, public
 from tamsoat.inference_service.accounts.authentication import authenticate
 from tamsoat.inference_service.accounts.schemas import SessionAnswer, describe_account
 from tamsoat.inference_service.runtime import Runtime
+from tamsoat.inference_service.transport.redirects import local_path
 from tamsoat.inference_service.transport.text import Text
 from tamsoat.inference_service.web import messages
 
@@ -48,7 +49,7 @@ def sign_in_page(
     problem: Annotated[str, Query(max_length=50)] = "",
 ) -> Response:
     """Name and password, the code, then what has to be done first."""
-    target = _safe(next)
+    target = local_path(next)
     person = _person(request, runtime)
     if person is not None and person.pending is None:
         return RedirectResponse(target, 303)
@@ -139,14 +140,6 @@ def to_sign_in(request: Request) -> Response:
     """To the sign-in page, and back here afterwards."""
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"/sign-in?next={quote(here, safe='')}", 303)
-
-
-def _safe(target: str) -> str:
-    """A path of this service, so that a link cannot lead to another site after the sign-in."""
-    plain = (
-        target.startswith("/") and target[1:2] not in ("/", "\\") and all(" " < letter < "\x7f" for letter in target)
-    )
-    return target if plain and "\\" not in target and not target.startswith("/sign-in") else "/"
 
 
 @cache

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, FileSystemLoader, nodes
 
+from tamsoat.inference_service.transport.redirects import local_path
 from tamsoat.inference_service.web import messages, pages
 
 STATIC = pages.TEMPLATES.parent / "static"
@@ -70,8 +71,9 @@ def test_every_role_has_a_name() -> None:
         ("/\t/evil.example", "/"),
         ("javascript:alert(1)", "/"),
         ("/sign-in?next=/", "/"),
+        ("/oidc/sign-out", "/"),
         ("", "/"),
     ],
 )
 def test_the_way_back_never_leads_to_another_site(target: str, led_to: str) -> None:
-    assert pages._safe(target) == led_to
+    assert local_path(target) == led_to

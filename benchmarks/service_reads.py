@@ -40,7 +40,7 @@ from service_process import ServerProcess
 from stored_analyses import fill
 
 from tamsoat.inference_service.accounts.access import Role
-from tamsoat.inference_service.audit import checkpoints
+from tamsoat.inference_service.audit import checkpoints, verification
 from tamsoat.inference_service.db.keyring import open_keyring
 from tamsoat.inference_service.db.session import Database
 from tamsoat.inference_service.settings import Settings
@@ -154,12 +154,19 @@ def size(url: str, kind: str, count: int, folder: Path) -> None:
     """The worklist and verification with ``count`` analyses."""
     database = Database(url)
     identifiers = fill(database, count, cells=CELLS_AT_SIZE)
+    keyring = open_keyring(folder / "keys.json")
     start_s = time.perf_counter()
-    made = checkpoints.make(database, open_keyring(folder / "keys.json"), Settings())
+    made = checkpoints.make(database, keyring, Settings())
+    spent_s = time.perf_counter() - start_s
+    print(f"| {kind} | first checkpoint over {made.size if made else 0} entries | {spent_s:.2f} s |")
+    with database.read() as session:
+        start_s = time.perf_counter()
+        outcome = verification.verify(session, verification.Options(keyring.signing.public_key()))
+        spent_s = time.perf_counter() - start_s
+    if not outcome.whole:
+        raise SystemExit(outcome.reason)
     database.close()
-    print(
-        f"| {kind} | first checkpoint over {made.size if made else 0} entries | {time.perf_counter() - start_s:.2f} s |"
-    )
+    print(f"| {kind} | verification of {outcome.entries} entries | {outcome.entries / spent_s:.0f} entries/s |")
     environment = {**os.environ, "TAMSOAT_DATABASE_URL": url, "TAMSOAT_DATA_DIR": str(folder)}
     for name, options in (("verify", []), ("verify --deep", ["--deep"])):
         command = [sys.executable, "-m", "tamsoat.inference_service", "audit", "verify", *options]

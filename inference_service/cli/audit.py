@@ -7,13 +7,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from rich.console import Console
 
-from tamsoat.inference_service.audit import checkpoints, deep, notes, proofs, repository, verification
+from tamsoat.inference_service.audit import checkpoints, notes, proofs, repository, verification
 from tamsoat.inference_service.audit.schemas import Verification
 from tamsoat.inference_service.cli.audit_export import export
 from tamsoat.inference_service.cli.output import text_output
@@ -23,6 +23,9 @@ from tamsoat.inference_service.db.keyring import read_keyring
 from tamsoat.inference_service.db.session import Database
 from tamsoat.inference_service.errors import EXIT_INPUT, EXIT_USAGE, TamsoatError
 from tamsoat.inference_service.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from tamsoat.inference_service.audit.deep import Comparison
 
 app = typer.Typer(help="The audit log.", no_args_is_help=True)
 DatabaseUrl = Annotated[str | None, typer.Option(help="SQLAlchemy URL (TAMSOAT_DATABASE_URL)")]
@@ -180,7 +183,9 @@ def _key(path: Path | None, settings: Settings) -> Ed25519PublicKey | None:
     return read_keyring(settings.keys_path).signing.public_key() if settings.keys_path.exists() else None
 
 
-def _deep(database: Database) -> deep.Comparison:
+def _deep(database: Database) -> Comparison:
+    from tamsoat.inference_service.audit import deep  # brings the engine along, which only this option needs
+
     with database.read() as session:
         total = deep.stored_analyses(session)
     with FieldProgress(total, "analyses") as progress, database.read() as session:

@@ -16,7 +16,7 @@ from tamsoat.inference_service.db.session import DatabaseUnavailableError, Stora
 from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.screening import control, service, views
 from tamsoat.inference_service.screening.answers import AnalysisPage, AnalysisView, JobState, Priority, State, Triage
-from tamsoat.inference_service.screening.endpoints import ReadSession, RuntimeDep
+from tamsoat.inference_service.screening.endpoints import RuntimeDep
 from tamsoat.inference_service.screening.list_repository import Filters
 from tamsoat.inference_service.screening.requests import QUEUE
 from tamsoat.inference_service.screening.tables import PRIORITIES, Screening
@@ -66,7 +66,7 @@ def read_analysis(request: Request, runtime: RuntimeDep, principal: Reader, anal
     responses={**describe(*_READ_ERRORS, InvalidRequestError)},
 )
 def list_analyses(
-    session: ReadSession,
+    runtime: RuntimeDep,
     principal: Reader,
     limit: Annotated[int, Query(ge=1, le=PAGE_MOST, description="Most items on the page")] = PAGE_DEFAULT,
     before: Annotated[
@@ -79,14 +79,16 @@ def list_analyses(
     slide_id: Annotated[str | None, Query(max_length=64)] = None,
     created_from: Annotated[Moment | None, Query(description="Requested then or later; with time zone")] = None,
     created_before: Annotated[Moment | None, Query(description="Requested before then; with time zone")] = None,
-) -> AnalysisPage:
+) -> Response:
     """A page of what was requested and analysed; follow `next_before` until it is null."""
     for moment in (created_from, created_before):
         if moment is not None and moment.tzinfo is None:
             raise InvalidRequestError("created_from and created_before need a time zone, for example Z")
     rank = PRIORITIES[priority] if priority is not None else None
     filters = Filters(state, triage, rank, order_id, slide_id, created_from, created_before)
-    return views.page(session, principal.facility_id, filters, limit, before)
+    with runtime.database.read() as session:
+        page = views.page(session, principal.facility_id, filters, limit, before)
+    return Response(page.model_dump_json(), media_type="application/json")
 
 
 @router.get(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated
 
 import structlog
 from anyio import to_thread
 from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
-from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.accounts.access import READERS, ForbiddenError, NotSignedInError, Principal, Role, allow
 from tamsoat.inference_service.db.session import DatabaseUnavailableError, StorageFullError
@@ -19,13 +17,14 @@ from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.screening import service
 from tamsoat.inference_service.screening.answers import AnalysisAnswer
 from tamsoat.inference_service.screening.scale import AbsurdScaleError, MissingScaleError, resolve_scale
+from tamsoat.inference_service.settings import Settings
 from tamsoat.inference_service.slides import errors as image_errors
 from tamsoat.inference_service.slides.sandbox import DecoderClosedError
 from tamsoat.inference_service.transport import idempotency
 from tamsoat.inference_service.transport.admission import AdmittedRoute, BusyError
 from tamsoat.inference_service.transport.idempotency import IdempotentRoute, idempotency_key
 from tamsoat.inference_service.transport.problems import InvalidRequestError, describe
-from tamsoat.inference_service.transport.uploads import UploadTooLargeError, UploadTooSlowError
+from tamsoat.inference_service.transport.uploads import BodyRule, UploadTooLargeError, UploadTooSlowError
 
 log = structlog.get_logger("tamsoat.screening")
 
@@ -45,20 +44,19 @@ class ClientGoneError(TamsoatError):
     slug = "client-gone"
 
 
-async def get_runtime(request: Request) -> Runtime:
+async def body_rule(settings: Settings) -> BodyRule:
+    """An image may be as large as the settings say, and has as long as they say."""
+    time_s = settings.upload_timeout_s
+    return BodyRule("/api/v1/inference", settings.max_upload_bytes, time_s, time_s, None)
+
+
+def get_runtime(request: Request) -> Runtime:
     """What the process has open."""
     runtime: Runtime = request.app.state.runtime
     return runtime
 
 
-def reading(runtime: Annotated[Runtime, Depends(get_runtime)]) -> Iterator[Session]:
-    """A reading session, given back before the answer is sent."""
-    with runtime.database.read() as session:
-        yield session
-
-
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
-ReadSession = Annotated[Session, Depends(reading, scope="function")]
 
 
 @inference.post(

@@ -41,7 +41,7 @@ $(ASSETS): package-lock.json vite.config.js tsconfig.json $(wildcard inference_s
 		npm ci --no-audit --no-fund --loglevel=error && npm run --silent build -- --logLevel error; \
 	else \
 		echo "npm is missing: the upload page is not built (everything else works)."; \
-		echo "Install Node.js 20.19 or newer (https://nodejs.org, Debian: apt-get install nodejs npm), then: make assets"; \
+		echo "Install Node.js 20.19 or newer (https://nodejs.org; Debian 13: apt-get install nodejs npm), then: make assets"; \
 	fi
 
 assets: $(ASSETS) ## build the web page's modules (needs Node.js 20.19 or newer)

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
 from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.transport.rate_limits import Limit, RateLimits
+
+log = structlog.get_logger("tamsoat.access")
 
 
 class Role(StrEnum):

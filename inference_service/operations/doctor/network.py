@@ -24,9 +24,8 @@ def check_certificates(context: Context) -> list[Finding]:
         findings.append(_public_certificate(settings.public_url))
     if settings.webhook_ca_file is not None:
         findings.append(_authorities(settings.webhook_ca_file))
-    issuer = str(getattr(settings, "oidc_issuer", "") or "")
-    if issuer:
-        findings.append(_issuer(issuer))
+    if settings.oidc_issuer:
+        findings.append(_issuer(settings.oidc_issuer))
     return findings
 
 

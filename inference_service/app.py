@@ -35,6 +35,8 @@ from tamsoat.inference_service.uploads.receiving import Turns
 from tamsoat.inference_service.web import endpoints as web
 from tamsoat.inference_service.webhooks import endpoints as webhooks
 
+SMALL_BODY_BYTES = 2**20
+"""Largest body of a request that sends no image: it is read into memory before anyone is signed in."""
 DESCRIPTION = (
     "Finds and grades abnormal cells in cervical cytology images and keeps the proof of every result. "
     "A screening aid, not a diagnosis: nothing leaves without a pathologist's signature."
@@ -72,7 +74,8 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
         operations.router,
         analyses.router,
         screening.inference,
-        accounts.router, administration.router,
+        accounts.router,
+        administration.router,
         web.router,
         token_endpoints.router,
         client_endpoints.router,
@@ -87,11 +90,12 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
         app.include_router(router)
     web.mount(app)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
+    app.add_middleware(tus_endpoints.MethodOverride)
     app.add_middleware(
         BodyLimit,
-        max_bytes=settings.max_upload_bytes,
+        max_bytes=SMALL_BODY_BYTES,
         timeout_s=settings.upload_timeout_s,
-        rules=slides.body_rules(settings),
+        rules=(*slides.body_rules(settings), screening.body_rule(settings)),
     )
     app.add_middleware(HostGuard, host_names=settings.host_names)
     app.add_middleware(RequestContext)

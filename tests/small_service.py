@@ -15,6 +15,7 @@ from tamsoat.inference_service.accounts.cache import AccessCache
 from tamsoat.inference_service.accounts.key_fetch import ClientKeys
 from tamsoat.inference_service.accounts.oidc import OidcProvider
 from tamsoat.inference_service.accounts.tokens import AccessTokens
+from tamsoat.inference_service.app import SMALL_BODY_BYTES
 from tamsoat.inference_service.db import encryption, migrations
 from tamsoat.inference_service.db.keyring import open_keyring
 from tamsoat.inference_service.db.session import Database
@@ -53,7 +54,7 @@ def small_service(settings: Settings, routers: Sequence[APIRouter] = ()) -> Iter
     problems.install(app)
     for router in (token_endpoints.router, oidc_endpoints.router, endpoints.router, *routers):
         app.include_router(router)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes, timeout_s=settings.upload_timeout_s)
+    app.add_middleware(BodyLimit, max_bytes=SMALL_BODY_BYTES, timeout_s=settings.upload_timeout_s)
     app.add_middleware(HostGuard, host_names=settings.host_names)
     app.add_middleware(RequestContext)
     try:

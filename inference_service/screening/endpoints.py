@@ -44,13 +44,13 @@ class ClientGoneError(TamsoatError):
     slug = "client-gone"
 
 
-async def body_rule(settings: Settings) -> BodyRule:
+def body_rule(settings: Settings) -> BodyRule:
     """An image may be as large as the settings say, and has as long as they say."""
     time_s = settings.upload_timeout_s
     return BodyRule("/api/v1/inference", settings.max_upload_bytes, time_s, time_s, None)
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
     """What the process has open."""
     runtime: Runtime = request.app.state.runtime
     return runtime

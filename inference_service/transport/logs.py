@@ -51,6 +51,9 @@ def configure(level: str, style: str) -> None:
         child.handlers.clear()
         child.propagate = True
         child.setLevel(logging.WARNING if level != "debug" else logging.INFO)
+    for name in ("authlib", "httpx", "httpcore"):
+        # Below a warning they write addresses that are called, and what proves a sign-in.
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def hide_messages(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -53,16 +53,18 @@ class UploadTooSlowError(_BodyError):
 
 @dataclass(frozen=True)
 class BodyRule:
-    """Limits for the paths that begin with ``prefix``: bodies that are streamed to disk and may take hours.
+    """Limits for the paths that begin with ``prefix``, for example bodies that are streamed to disk and may take hours.
 
-    ``idle_s``: longest pause. The whole body has ``grace_s`` plus a second for every ``MIN_RATE_BYTES_S`` bytes that
-    arrived, so that a line may be slow but a connection cannot be held open by a byte now and then.
+    ``idle_s``: longest pause. The whole body has ``grace_s`` plus a second for every ``min_rate_bytes_s`` bytes that
+    arrived (None: no more than ``grace_s``), so that a line may be slow but a connection cannot be held open by a byte
+    now and then.
     """
 
     prefix: str
     max_bytes: int
     idle_s: float
     grace_s: float
+    min_rate_bytes_s: int | None = MIN_RATE_BYTES_S
 
 
 class BodyLimit:
@@ -74,7 +76,7 @@ class BodyLimit:
 
     def __init__(self, app: ASGIApp, max_bytes: int, timeout_s: float, rules: tuple[BodyRule, ...] = ()) -> None:
         self.app = app
-        self.rules = (*rules, BodyRule("", max_bytes, timeout_s, timeout_s))
+        self.rules = (*rules, BodyRule("", max_bytes, timeout_s, timeout_s, None))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
@@ -83,7 +85,7 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         rule = next(rule for rule in self.rules if scope["path"].startswith(rule.prefix))
-        body = _Body(receive, send, rule, MIN_RATE_BYTES_S if rule.prefix else None)
+        body = _Body(receive, send, rule)
         if length.isdecimal() and int(length) > rule.max_bytes:
             response = answer_error(Request(scope, receive), body.too_large())
             await response(scope, receive, body.send)
@@ -94,10 +96,10 @@ class BodyLimit:
 class _Body:
     """The body of one request on its way in."""
 
-    def __init__(self, receive: Receive, send: Send, rule: BodyRule, min_rate_bytes_s: int | None) -> None:
+    def __init__(self, receive: Receive, send: Send, rule: BodyRule) -> None:
         self._receive, self._send = receive, send
         self._max_bytes, self._idle_s = rule.max_bytes, rule.idle_s
-        self._min_rate_bytes_s = min_rate_bytes_s
+        self._min_rate_bytes_s = rule.min_rate_bytes_s
         self._clock = asyncio.get_running_loop().time
         self._deadline = self._clock() + rule.grace_s
         self._received_bytes = 0

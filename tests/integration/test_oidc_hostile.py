@@ -23,6 +23,7 @@ from starlette.testclient import TestClient
 from tamsoat.inference_service.accounts import oidc
 from tamsoat.inference_service.settings import Settings
 
+NO_ACCOUNT = "/sign-in?problem=oidc-no-account"
 REFUSED = "/sign-in?problem=oidc-refused"
 UNAVAILABLE = "/sign-in?problem=oidc-unavailable"
 SECRET = "s" * 32
@@ -245,6 +246,25 @@ def test_an_issuer_that_promises_iss_must_send_it(http: TestClient, provider: Pr
 def test_metadata_that_does_not_hold(http: TestClient, provider: Provider, metadata: dict[str, Any]) -> None:
     provider.metadata = metadata
     assert sign_in(http, provider) == UNAVAILABLE
+
+
+def test_letters_that_look_alike_are_somebody_else(http: TestClient, provider: Provider) -> None:
+    database = http.app.state.runtime.database  # type: ignore[attr-defined]
+    make_account(database, "local", username="kim.anh")
+    for name, target in (("\u212aim.anh", NO_ACCOUNT), ("kim.anh ", NO_ACCOUNT), ("Kim.Anh", "/")):
+        provider.make = changed(sub="p9", preferred_username=name)
+        http.cookies.clear()
+        assert sign_in(http, provider) == target
+
+
+def test_only_a_verified_address_counts(http: TestClient, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = http.app.state.runtime  # type: ignore[attr-defined]
+    monkeypatch.setattr(runtime, "settings", runtime.settings.model_copy(update={"oidc_username_claim": "email"}))
+    make_account(runtime.database, "local", username="mai@hospital.example")
+    for verified, target in ((None, NO_ACCOUNT), (False, NO_ACCOUNT), ("true", NO_ACCOUNT), (True, "/")):
+        provider.make = changed(sub="p10", email="mai@hospital.example", email_verified=verified)
+        http.cookies.clear()
+        assert sign_in(http, provider) == target
 
 
 def test_a_new_key_is_found(http: TestClient, provider: Provider) -> None:

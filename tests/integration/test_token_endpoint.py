@@ -201,6 +201,11 @@ def test_form_is_checked(http: TestClient, his: TestMachineClient) -> None:
     assert ask(http, form).status_code == 200
 
 
+def test_a_large_form_is_not_read_into_memory(http: TestClient, his: TestMachineClient) -> None:
+    answer = http.post("/oauth2/token", data={**his.form(TOKEN_URL), "scope": "x" * 2**21})
+    assert (answer.status_code, answer.json()["type"]) == (413, "urn:tamsoat:problem:upload-too-large")
+
+
 def test_an_assertion_is_used_once_over_all_processes(settings: Settings, postgresql_url: str) -> None:
     shared = settings.model_copy(update={"database_url": postgresql_url, "keys_file": settings.keys_path})
     with small_service(shared) as one, small_service(shared) as two:

@@ -33,6 +33,7 @@ from tamsoat.inference_service.uploads import endpoints as slides
 from tamsoat.inference_service.uploads import tus_endpoints
 from tamsoat.inference_service.uploads.receiving import Turns
 from tamsoat.inference_service.web import endpoints as web
+from tamsoat.inference_service.web import webhook_pages
 from tamsoat.inference_service.webhooks import endpoints as webhooks
 
 SMALL_BODY_BYTES = 2**20
@@ -83,6 +84,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     ):
         app.include_router(router)
     app.include_router(webhooks.router)
+    app.include_router(webhook_pages.router)
     app.include_router(audit.router)
     for router in (patients.router, stewardship.router, orders.router):
         app.include_router(router)

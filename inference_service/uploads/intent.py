@@ -20,6 +20,14 @@ _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 _DIGEST_FIELD = re.compile(r"\s*sha-256\s*=\s*:([A-Za-z0-9+/=]{44}):\s*")
 
 
+_IDENTIFIER = re.compile(r"[A-Za-z0-9-]{1,36}")
+
+
+def is_identifier(text: str) -> bool:
+    """Whether ``text`` can name a row at all; anything else never reaches the database."""
+    return _IDENTIFIER.fullmatch(text) is not None
+
+
 class IntentError(TamsoatError):
     """A statement about a slide is not one that is understood."""
 
@@ -59,7 +67,7 @@ def read_intent(fields: Mapping[str, str], *, header_sha256: str | None = None) 
     if priority not in PRIORITIES:
         raise IntentError(f"priority must be one of {', '.join(PRIORITIES)}")
     order_id = fields.get("order_id", "").strip() or None
-    if order_id is not None and len(order_id) > 36:
+    if order_id is not None and not is_identifier(order_id):
         raise IntentError("order_id is not an identifier of an order")
     again = fields.get("again", "").strip().lower()
     if again not in _YES + _NO:

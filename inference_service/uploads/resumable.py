@@ -20,7 +20,7 @@ from tamsoat.inference_service.storage.store import file_digest, incoming_folder
 from tamsoat.inference_service.transport.uploads import UploadTooLargeError
 from tamsoat.inference_service.uploads import acceptance, incoming, repository
 from tamsoat.inference_service.uploads.acceptance import Accepted, WholeFile
-from tamsoat.inference_service.uploads.intent import Intent
+from tamsoat.inference_service.uploads.intent import Intent, is_identifier
 from tamsoat.inference_service.uploads.schemas import UploadAnswer
 from tamsoat.inference_service.uploads.tables import Upload
 
@@ -55,7 +55,8 @@ def get(session: Session, principal: Principal, upload_id: str) -> Upload:
     Raises:
         UploadNotFoundError: there is none, it expired, or it is another's.
     """
-    upload = repository.get_upload(session, upload_id, principal.facility_id, principal.actor)
+    known = is_identifier(upload_id)
+    upload = repository.get_upload(session, upload_id, principal.facility_id, principal.actor) if known else None
     if upload is None or upload.expires_at < datetime.now(UTC):
         raise UploadNotFoundError("there is no such upload of yours; it may have expired: begin again")
     return upload

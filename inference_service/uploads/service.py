@@ -17,7 +17,7 @@ from tamsoat.inference_service.storage.store import incoming_folder
 from tamsoat.inference_service.transport.idempotency import keep
 from tamsoat.inference_service.uploads import acceptance, repository
 from tamsoat.inference_service.uploads.acceptance import Accepted, WholeFile
-from tamsoat.inference_service.uploads.intent import Intent
+from tamsoat.inference_service.uploads.intent import Intent, is_identifier
 from tamsoat.inference_service.uploads.schemas import SlideAccepted, SlideAnswer, SlidePage
 from tamsoat.inference_service.uploads.tables import Slide
 
@@ -44,7 +44,7 @@ def get(session: Session, facility_id: str, slide_id: str) -> Slide:
     Raises:
         SlideNotFoundError: there is none.
     """
-    slide = repository.get_slide(session, facility_id, slide_id)
+    slide = repository.get_slide(session, facility_id, slide_id) if is_identifier(slide_id) else None
     if slide is None:
         raise SlideNotFoundError("there is no slide with this identifier")
     return slide
@@ -57,6 +57,8 @@ def newest(session: Session, facility_id: str, limit: int, before: str | None, o
         SlideNotFoundError: ``before`` names no slide.
     """
     last = get(session, facility_id, before) if before is not None else None
+    if order_id is not None and not is_identifier(order_id):
+        return SlidePage(items=[], next_before=None)
     rows = repository.list_slides(session, facility_id, limit + 1, last, order_id)
     items = [answer(row) for row in rows[:limit]]
     return SlidePage(items=items, next_before=items[-1].slide_id if len(rows) > limit else None)

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Header, Path, Request, Response
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tamsoat.inference_service.accounts.access import READERS, Principal, Role, allow, public
 from tamsoat.inference_service.errors import TamsoatError
@@ -27,6 +29,23 @@ PATH = "/api/v1/uploads"
 BODY_TYPE = "application/offset+octet-stream"
 
 router = APIRouter(prefix="/api/v1", tags=["uploads"])
+
+
+class MethodOverride:
+    """Lets proxies that know only GET and POST through: POST with ``X-HTTP-Method-Override`` (tus 1.0, core protocol).
+
+    Only to methods that change something, as POST does: nothing that is asked of a change is asked less.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(f"{PATH}/"):
+            wanted = Headers(scope=scope).get("x-http-method-override", "").upper()
+            if wanted in ("PATCH", "DELETE"):
+                scope = {**scope, "method": wanted}
+        await self.app(scope, receive, send)
 
 
 class TusVersionError(TamsoatError):

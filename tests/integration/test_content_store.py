@@ -13,7 +13,10 @@ from pathlib import Path
 
 import boto3
 import pytest
+from bad_inputs import good_jpeg
+from starlette.testclient import TestClient
 
+from tamsoat.inference_service.app import create_app
 from tamsoat.inference_service.settings import Settings
 from tamsoat.inference_service.storage.local import LocalStore
 from tamsoat.inference_service.storage.s3 import PART_BYTES, S3Store
@@ -160,3 +163,18 @@ def test_a_bucket_that_is_not_there_and_a_store_that_does_not_answer(s3_endpoint
     silent = S3Store.from_url(f"s3://{BUCKET}/p?endpoint=http://127.0.0.1:9", timeout_s=0.2, scratch=tmp_path)
     with pytest.raises(StorageUnavailableError, match="does not answer"):
         silent.exists(digest)
+
+
+def test_a_slide_in_a_bucket(s3_endpoint: str, tiny_bundle: Path, tmp_path: Path) -> None:
+    settings = Settings(
+        model=tiny_bundle, database_url=f"sqlite:///{tmp_path}/a.db", threads=1, run_worker=False, log_level="warning",
+        storage_url=f"s3://{BUCKET}/service?endpoint={s3_endpoint}",
+    )  # fmt: skip
+    with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
+        sent = client.post("/api/v1/slides", files={"image": ("a", good_jpeg())}, data={"objective": "40"})
+        assert sent.status_code == 202, sent.text
+        url = f"/api/v1/slides/{sent.json()['slide_id']}/image"
+        assert client.get(url).content == good_jpeg()
+        part = client.get(url, headers={"Range": "bytes=10-19"})
+        assert (part.status_code, part.content) == (206, good_jpeg()[10:20])
+    assert not (tmp_path / "files").exists()

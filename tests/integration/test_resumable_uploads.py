@@ -154,6 +154,15 @@ def test_what_the_protocol_refuses(shared: TestClient) -> None:
         assert put(shared, unknown, 0, b"x").status_code == 404
 
 
+def test_post_stands_in_for_patch_behind_an_old_proxy(shared: TestClient) -> None:
+    location = begun(shared, 100)
+    headers = {**TUS, **BODY, "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
+    assert shared.post(location, headers=headers, content=b"12345").headers["Upload-Offset"] == "5"
+    assert shared.post(location, headers={**TUS, "X-HTTP-Method-Override": "GET"}).status_code == 405
+    assert shared.post(location, headers={**TUS, "X-HTTP-Method-Override": "DELETE"}).status_code == 204
+    assert at(shared, location).status_code == 404
+
+
 def test_checksums_of_parts(shared: TestClient) -> None:
     data = good_jpeg()
     location = begun(shared, len(data))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bad_inputs import encode, field_pixels, good_jpeg
+from desk import Desk
 from machine_clients import make_client
 from people import make_account, make_facility, sign_in
 from PIL import Image
@@ -350,3 +351,39 @@ def test_openapi_describes_the_form(client: TestClient) -> None:
     schema = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert set(schema["properties"]) == {"image", "objective", "mpp", "order_id", "priority", "sha256", "again"}
     assert json.dumps(operation).count("quota-exceeded")
+
+
+def test_slides_of_orders(either: TestClient) -> None:
+    """The bytes of one order are not taken for another's in silence, and an order keeps its slides."""
+    desk = Desk.at(either, (Role.CYTOTECHNOLOGIST, Role.PATHOLOGIST))
+    patient = {"name": "Trần Thị Lan"}
+    one, two = (desk.order({"patient": patient, "number": number})["order_id"] for number in ("P-1", "P-2"))
+    first = send(either, good_jpeg(), order_id=one)
+    assert (first.status_code, first.json()["order_id"]) == (202, one)
+    assert send(either, good_jpeg(), order_id=one).json()["duplicate"]
+    for order in ({"order_id": two}, {}):
+        mixed_up = send(either, good_jpeg(), **order)
+        assert (mixed_up.status_code, mixed_up.json()["type"]) == (409, "urn:tamsoat:problem:image-of-another-order")
+    assert send(either, good_jpeg(), order_id=two, again="true").status_code == 202
+    assert [slide["order_id"] for slide in desk.get(f"{URL}?order_id={two}")["items"]] == [two]
+    path = f"{URL}/{first.json()['slide_id']}"
+    either.get(path)
+    assert "slide:read" in audited(either, f"slide:{first.json()['slide_id']}")
+    cancel_screenings(either)
+    kept = either.delete(path)
+    assert (kept.status_code, kept.json()["type"]) == (409, "urn:tamsoat:problem:slide-in-use")
+    desk.post(f"/api/v1/orders/{one}/cancel", {"reason": "entered-in-error"})
+    assert either.delete(path).status_code == 204
+    closed = send(either, image(2), order_id=one)
+    assert (closed.status_code, closed.json()["type"]) == (409, "urn:tamsoat:problem:order-closed")
+    Desk.at(either)
+    assert send(either, image(2), order_id=two).status_code == 404, "the order of another facility"
+
+
+def test_identifiers_that_no_database_takes(either: TestClient) -> None:
+    for wrong in ("%00", "a%00b", "'; DROP TABLE slides --", "x" * 64):
+        assert either.get(f"{URL}/{wrong}").status_code == 404
+        assert either.get(f"/api/v1/uploads/{wrong}").status_code == 404
+        assert either.get(f"{URL}?before={wrong}").status_code == 404
+        assert either.get(f"{URL}?order_id={wrong}").json()["items"] == []
+    assert send(either, good_jpeg(), order_id="a\x00b").status_code == 422

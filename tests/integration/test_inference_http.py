@@ -243,8 +243,8 @@ def test_no_file_name_is_logged_or_stored(tiny_bundle: Path, tmp_path: Path, fie
             assert marker not in response.text
         server.stop()
         assert marker not in server.output
-    for path in tmp_path.iterdir():
-        assert marker.encode() not in path.read_bytes()
+    for path in tmp_path.rglob("*"):
+        assert path.is_dir() or marker.encode() not in path.read_bytes()
 
 
 def test_page_and_its_files_come_with_a_strict_policy(client: TestClient) -> None:

@@ -43,13 +43,13 @@ def start(bundle: Path, folder: Path) -> ServerProcess:
     )
 
 
-def callers(server: ServerProcess, folder: Path) -> dict[str, dict[str, str]]:
-    """The headers of a person with all roles, of a client with all scopes, and of nobody."""
+def callers(server: ServerProcess, folder: Path, code: str = "79009") -> dict[str, dict[str, str]]:
+    """In a new facility, the headers of a person with all roles, of a client with all scopes, and of nobody."""
     with (
         open_database(f"sqlite:///{folder}/service.db", folder / "keys.json") as database,
-        httpx.Client(base_url=server.url) as client,
+        httpx.Client(base_url=server.url, timeout=60) as client,
     ):
-        facility_id = make_facility(database, "79009")
+        facility_id = make_facility(database, code)
         account = make_account(database, facility_id, PERSONS_ROLES)
         sign_in(client, database, *account)
         person = {"Cookie": f"{PLAIN_COOKIE}={client.cookies[PLAIN_COOKIE]}", CSRF_HEADER: client.headers[CSRF_HEADER]}
@@ -67,7 +67,7 @@ def fuzz(
     phases: str = "examples,coverage,fuzzing,stateful",
     workers: int = 1,
     exclude: tuple[str, ...] = (),
-    limit_s: float = 600,
+    limit_s: float = 3000,
     seed: int = 1,
     arguments: tuple[str, ...] = (),
 ) -> subprocess.CompletedProcess[str]:

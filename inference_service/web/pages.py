@@ -54,7 +54,7 @@ def sign_in_page(
     if person is not None and person.pending is None:
         return RedirectResponse(target, 303)
     step = person.pending if person is not None else "credentials"
-    return _render(
+    return render(
         request,
         "sign_in.html",
         person=person,
@@ -72,7 +72,7 @@ def account_page(request: Request, runtime: RuntimeDep) -> Response:
     person = _person(request, runtime)
     if person is None or person.pending is not None:
         return to_sign_in(request)
-    return _render(request, "account.html", person=person)
+    return render(request, "account.html", person=person)
 
 
 @router.get("/administration", dependencies=[public("leads to the sign-in page; its data needs an administrator")])
@@ -89,7 +89,7 @@ def administration_page(
     if person is None or person.pending is not None:
         return to_sign_in(request)
     if Role.ADMINISTRATOR not in person.roles:
-        return _render(request, "refused.html", person=person, status=403)
+        return render(request, "refused.html", person=person, status=403)
     with runtime.database.read() as session:
         rows = repository.page(
             session,
@@ -102,7 +102,7 @@ def administration_page(
         )
         accounts = [describe_account(row, runtime.settings) for row in rows[:PAGE_ROWS]]
         reviewed = review.state(session, runtime.settings, person.facility_id)
-    return _render(
+    return render(
         request,
         "administration.html",
         person=person,
@@ -119,13 +119,19 @@ def upload_page(request: Request, *, assets_built: bool) -> Response:
     person = _person(request, request.app.state.runtime)
     if person is None or person.pending is not None:
         return to_sign_in(request)
-    return _render(request, "upload.html", person=person, assets_built=assets_built)
+    return render(request, "upload.html", person=person, assets_built=assets_built)
 
 
 def signed_in(request: Request) -> Principal | None:
     """Whoever may see a page now: signed in, with nothing left to do first."""
     principal = authenticate(request)
     return None if principal is None or principal.pending is not None else principal
+
+
+def signed_in_person(request: Request) -> SessionAnswer | None:
+    """What a page shows of whoever may see it; None where somebody has to sign in first."""
+    person = _person(request, request.app.state.runtime)
+    return None if person is None or person.pending is not None else person
 
 
 def _person(request: Request, runtime: Runtime) -> SessionAnswer | None:
@@ -158,7 +164,8 @@ def _moment(value: datetime) -> str:
     return value.astimezone(VIETNAM).strftime("%d/%m/%Y %H:%M")
 
 
-def _render(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+def render(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+    """A page in the reader's language."""
     language = messages.language_of(request)
     texts = messages.catalogue(language)
     page = _environment().get_template(template)

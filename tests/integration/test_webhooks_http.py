@@ -64,6 +64,12 @@ def test_an_event_goes_out_is_retried_and_can_be_resent(client: TestClient, rece
     assert (again.status_code, again.json()["state"]) == (202, "pending")
     receiver.wait_for(3)
     assert len({message.headers["webhook-id"] for message in messages}) == 1
+    for language, words in (("vi", "Gửi lại"), ("en", "Send again")):
+        page = client.get("/webhooks", params={"language": language})
+        assert page.status_code == 200
+        assert words in page.text
+        assert delivery_id in page.text
+    assert delivery_id not in client.get("/webhooks", params={"state": "failed"}).text
     assert client.post(f"{hook}/test").status_code == 202
     assert json.loads(receiver.wait_for(4)[3].body)["type"] == "webhook.test"
 

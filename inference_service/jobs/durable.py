@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -20,6 +21,7 @@ class Activity:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._claimed: set[str] = set()
+        self._line: defaultdict[str, deque[str]] = defaultdict(deque)
         self._running: dict[str, int] = {}
         self._limits: dict[str, int] = {}
         self._draining = False
@@ -71,18 +73,26 @@ class Activity:
 
     @contextmanager
     def turn(self, queue: str, workflow_id: str) -> Iterator[None]:
-        """Wait until this job may run, and run it.
+        """Wait until this job may run, in the order in which DBOS started them, and run it.
 
         Raises:
             HandedBackError: the process stops before or while it runs.
         """
         with self._changed:
+            line = self._line[queue]
             self._claimed.add(workflow_id)
+            line.append(workflow_id)
         try:
             with self._changed:
-                self._changed.wait_for(lambda: self._interrupted or self._has_room(queue))
-                self.check()
-                self._running[queue] = self._running.get(queue, 0) + 1
+                try:
+                    self._changed.wait_for(
+                        lambda: self._interrupted or (line[0] == workflow_id and self._has_room(queue))
+                    )
+                    self.check()
+                    self._running[queue] = self._running.get(queue, 0) + 1
+                finally:
+                    line.remove(workflow_id)
+                    self._changed.notify_all()
             try:
                 yield
             finally:

@@ -78,8 +78,8 @@ def test_only_a_worker_that_has_been_steady_buries_others(
 def test_a_dead_and_a_paused_worker_are_replaced(tiny_bundle: Path, tmp_path: Path, postgresql_url: str) -> None:
     port = free_port()
     settings: dict[str, object] = {
-        "model": tiny_bundle, "database_url": postgresql_url, "threads": 1, "worker_heartbeat_s": 0.3,
-        "worker_timeout_s": 2, "webhook_networks": "127.0.0.0/8", "decode_workers": 1,
+        "model": tiny_bundle, "database_url": postgresql_url, "threads": 1, "worker_heartbeat_s": 0.5,
+        "worker_timeout_s": 5, "webhook_networks": "127.0.0.0/8", "decode_workers": 1,
         "storage_url": f"file://{tmp_path}/files", "keys_file": tmp_path / "keys.json",
     }  # fmt: skip
     database = Database(postgresql_url)

@@ -6,7 +6,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,17 @@ def wait_for(client: TestClient, analysis_id: str, *states: str) -> dict[str, An
         assert time.monotonic() < deadline_s, answer
         time.sleep(0.05)
     return answer
+
+
+def wait_for_workflows(analysis_ids: Iterable[str], status: str) -> None:
+    """Until DBOS has the first attempt of each in ``status``."""
+    from dbos import DBOS
+
+    deadline_s = time.monotonic() + 20
+    for analysis_id in analysis_ids:
+        while (found := DBOS.get_workflow_status(f"screening:{analysis_id}:1")) is None or found.status != status:
+            assert time.monotonic() < deadline_s, (analysis_id, found)
+            time.sleep(0.05)
 
 
 def runtime_of(client: TestClient) -> Runtime:
@@ -187,9 +198,9 @@ def test_stat_comes_before_urgent_before_routine(
     with held(monkeypatch) as (there, go):
         busy = [send(working_client, different(field_jpeg)) for _ in range(4)]  # two run, two are at hand
         assert there.wait(20)
-        time.sleep(0.5)
+        wait_for_workflows(busy, "PENDING")
         waiting = {p: send(working_client, different(field_jpeg), priority=p) for p in ("routine", "urgent", "stat")}
-        time.sleep(1.5)
+        wait_for_workflows(waiting.values(), "ENQUEUED")
         go.set()
         for analysis_id in (*busy, *waiting.values()):
             wait_for(working_client, analysis_id, "completed")
@@ -203,18 +214,12 @@ def test_a_second_execution_changes_nothing(working_client: TestClient, field_jp
     analysis_id = send(working_client, field_jpeg)
     before = wait_for(working_client, analysis_id, "completed")
     runtime = runtime_of(working_client)
-    workflow_id = f"screening:{analysis_id}:1"
     with runtime.database.read() as session:
         analysis = session.scalars(select(Analysis)).one()
         screened = workflow.service.Screened(workflow.service.rebuild(analysis, []), "0" * 64, 1, "CPU", 9)
     assert outcome.record(runtime.database, analysis_id, 1, Outcome.completed(screened)) is None
     assert outcome.record(runtime.database, analysis_id, 2, Outcome.completed(screened)) is None
-    from dbos import DBOS
-
-    deadline_s = time.monotonic() + 10
-    while DBOS.get_workflow_status(workflow_id).status != "SUCCESS":  # type: ignore[union-attr]
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
+    wait_for_workflows([analysis_id], "SUCCESS")
     assert state_of(working_client, analysis_id) == before
 
 

@@ -49,6 +49,7 @@ _PROVING = (
     my_account.NoAccountError,
     sign_in.ReauthenticationFailedError,
     TooManySignInsError,
+    passwords.SignInBusyError,
     InvalidRequestError,
 )
 
@@ -63,6 +64,7 @@ _PROVING = (
             sign_in.SecondFactorRequiredError,
             sign_in.PasswordsOffError,
             TooManySignInsError,
+            passwords.SignInBusyError,
             InvalidRequestError,
             DatabaseUnavailableError,
         )

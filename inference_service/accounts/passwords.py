@@ -6,7 +6,8 @@ import re
 import secrets
 import threading
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
 
@@ -24,6 +25,8 @@ MOST_CHARACTERS = 256
 LEAST_UNPREDICTABLE = 6
 """Characters that must remain once everything that an attacker tries first is taken out."""
 LANES = 4
+MOST_WAITING = 12
+"""Passwords that may wait for their turn to be checked, in one process."""
 ONE_TIME_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 ONE_TIME_GROUPS = 4
 
@@ -51,6 +54,14 @@ class WeakPasswordError(TamsoatError):
     title = "Password not accepted"
     slug = "password-weak"
     exit_code = EXIT_USAGE
+
+
+class SignInBusyError(TamsoatError):
+    """So many passwords are being checked that this one would have to wait too long."""
+
+    status = 503
+    title = "Too many sign-ins at once"
+    slug = "sign-in-busy"
 
 
 def normalise(password: str) -> str:
@@ -124,7 +135,11 @@ def one_time_password() -> str:
 
 
 class Hasher:
-    """Argon2id with the parameters of the settings (RFC 9106); few run at once, because each takes much memory."""
+    """Argon2id with the parameters of the settings (RFC 9106).
+
+    Few run at once, because each takes much memory, and few wait, because each that waits holds a thread which other
+    requests need; :meth:`hash` and :meth:`verify` raise SignInBusyError for any more.
+    """
 
     def __init__(self, memory_mib: int, passes: int, checks: int) -> None:
         self._argon2 = PasswordHasher(
@@ -134,21 +149,32 @@ class Hasher:
             type=Type.ID,
         )
         self._turns = threading.BoundedSemaphore(checks)
+        self._places = threading.BoundedSemaphore(checks + MOST_WAITING)
         self._dummy = self.hash(secrets.token_urlsafe(16))
 
     def hash(self, password: str) -> str:
         """The PHC string to store."""
-        with self._turns:
+        with self._turn():
             return self._argon2.hash(normalise(password))
 
     def verify(self, stored: str | None, password: str) -> bool:
         """Whether ``password`` is the one behind ``stored``; takes as long where nothing is stored."""
-        with self._turns:
+        with self._turn():
             try:
                 self._argon2.verify(stored or self._dummy, normalise(password))
             except (VerificationError, InvalidHashError):
                 return False
             return stored is not None
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._places.acquire(blocking=False):
+            raise SignInBusyError("too many people sign in at this moment: try again in a few seconds")
+        try:
+            with self._turns:
+                yield
+        finally:
+            self._places.release()
 
     def is_outdated(self, stored: str) -> bool:
         """Whether ``stored`` was made with other parameters than today's."""

@@ -27,7 +27,7 @@ COLUMNS = (
     "facility", "kind", "identifier", "sign_in_name", "name", "roles_or_scopes", "state", "second_factor",
     "created_at", "last_active_at", "locked_until",
 )  # fmt: skip
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
 """A spreadsheet takes a cell that begins with one of these for a formula."""
 
 

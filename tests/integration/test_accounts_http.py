@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -166,6 +167,7 @@ def test_accounts_are_listed_by_name_filtered_and_paged(client: TestClient, admi
     assert len(client.get(ACCOUNTS, params={"role": "researcher"}).json()["items"]) == 1
     assert len(client.get(ACCOUNTS, params={"username": "PATH"}).json()["items"]) == 3
     assert client.get(ACCOUNTS, params={"username": "%"}).json()["items"] == []
+    assert client.get(ACCOUNTS, params={"username": "\x00"}).status_code == 422
     assert client.get(ACCOUNTS, params={"status": "disabled"}).json()["items"] == []
 
 
@@ -180,12 +182,19 @@ def test_accounts_are_listed_by_name_filtered_and_paged(client: TestClient, admi
         ({"username": "binh.tran", "display_name": "x", "roles": ["integrator"]}, "account-invalid"),
         ({"username": "binh.tran", "display_name": "x", "roles": ["root"]}, "request-invalid"),
         ({"username": "ADMIN.one", "display_name": "x", "roles": ["auditor"]}, "name-taken"),
+        ({"username": "binh.tran", "display_name": "a\x00b", "roles": ["auditor"]}, "request-invalid"),
+        ({"username": "binh.tran", "display_name": "a\ud800", "roles": ["auditor"]}, "request-invalid"),
+        (
+            {"username": "binh.tran", "display_name": "x", "roles": ["auditor"], "facility_id": "local"},
+            "request-invalid",
+        ),
     ],
 )
 def test_accounts_that_cannot_be_made(
     client: TestClient, administrator: str, sent: dict[str, Any], problem: str
 ) -> None:
-    assert slug(client.post(ACCOUNTS, json=sent)) == problem
+    body = json.dumps(sent).encode("ascii")
+    assert slug(client.post(ACCOUNTS, content=body, headers={"content-type": "application/json"})) == problem
 
 
 def test_another_facilitys_accounts_do_not_exist(client: TestClient, database: Database, administrator: str) -> None:
@@ -280,12 +289,12 @@ def test_the_access_review_is_a_safe_file_and_its_date_is_kept(
     client: TestClient, database: Database, administrator: str, settings: Settings
 ) -> None:
     facility = row_of(database, administrator).facility_id
-    for number, name in enumerate(("=HYPERLINK(1)", "+84", "-1", "@x", "|calc", "ok=1")):
+    for number, name in enumerate(("=HYPERLINK(1)", "+84", "-1", "@x", "＝1", "ok=1")):
         make_account(database, facility, username=f"user{number}", display_name=name)
     response = client.get("/api/v1/access-review")
     assert response.headers["content-type"] == "text/csv; charset=utf-8"
     rows = list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
-    assert [row["name"] for row in rows[1:]] == ["'=HYPERLINK(1)", "'+84", "'-1", "'@x", "'|calc", "ok=1"]
+    assert [row["name"] for row in rows[1:]] == ["'=HYPERLINK(1)", "'+84", "'-1", "'@x", "'＝1", "ok=1"]
     assert rows[0]["roles_or_scopes"] == "administrator"
     assert (rows[0]["second_factor"], rows[1]["second_factor"]) == ("enrolled", "none")
     with database.read() as session:

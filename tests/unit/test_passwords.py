@@ -102,3 +102,16 @@ def test_one_time_passwords_differ_and_are_accepted() -> None:
     assert len(made) == 200
     for password in made:
         assert len(password) == 23
+
+
+def test_few_passwords_wait_for_their_turn_and_others_are_told_to_come_again() -> None:
+    hasher = passwords.Hasher(8, 1, 1)
+    stored = hasher.hash("whatever")
+    places = 1 + passwords.MOST_WAITING
+    for _ in range(places):
+        hasher._places.acquire()
+    with pytest.raises(passwords.SignInBusyError):
+        hasher.verify(stored, "whatever")
+    for _ in range(places):
+        hasher._places.release()
+    assert hasher.verify(stored, "whatever")

@@ -51,9 +51,8 @@ def test_scripts_ask_only_for_texts_that_they_get() -> None:
 def test_every_text_is_used() -> None:
     sources = [*pages.TEMPLATES.glob("*.html"), *STATIC.glob("*.js")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
-    unused = [
-        key for key in messages.catalogue("vi") if not key.startswith(PREFIXES) and not re.search(rf"\b(?:t|texts)\.{key}\b", text)
-    ]
+    plain = [key for key in messages.catalogue("vi") if not key.startswith(PREFIXES)]
+    unused = [key for key in plain if not re.search(rf"\b(?:t|texts)\.{key}\b", text)]
     assert unused == []
 
 

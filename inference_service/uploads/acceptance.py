@@ -151,6 +151,14 @@ def store_content(runtime: Runtime, file: WholeFile) -> None:
         runtime.store.put(file.path, file.sha256)
 
 
+def give_back_content(runtime: Runtime, sha256: str) -> None:
+    """Remove bytes that were stored for a slide which then could not be made, unless another slide has them."""
+    with runtime.database.write() as session:
+        repository.lock(session, f"content:{sha256}")
+        if repository.uses_of(session, sha256) == 0:
+            runtime.store.delete(sha256)
+
+
 def make_slide(
     session: Session, runtime: Runtime, principal: Principal, file: WholeFile, media_type: str, intent: Intent
 ) -> Accepted:

@@ -134,8 +134,9 @@ def complete(runtime: Runtime, principal: Principal, upload: Upload, sha256: str
         try:
             file = WholeFile(path, sha256 or file_digest(path), upload.expected_bytes)
             media_type = acceptance.check_file(file, intent)
-            acceptance.store_content(runtime, file)
-            accepted = _finish(runtime, principal, upload.id, file, media_type, intent)
+            accepted = _store_and_finish(runtime, principal, upload.id, file, media_type, intent)
+        except FileNotFoundError:
+            accepted = None  # another process has finished it just now, or its bytes are lost: its row will say
         except TamsoatError as error:
             if error.status < 500:
                 _fail(runtime, upload.id, error.slug)
@@ -162,6 +163,17 @@ def check_state(upload: Upload) -> Upload:
     if upload.state == FAILED:
         raise UploadFailedError(f"the file arrived and was refused ({upload.problem}); begin again with another")
     return upload
+
+
+def _store_and_finish(
+    runtime: Runtime, principal: Principal, upload_id: str, file: WholeFile, media_type: str, intent: Intent
+) -> Accepted | None:
+    acceptance.store_content(runtime, file)
+    try:
+        return _finish(runtime, principal, upload_id, file, media_type, intent)
+    except TamsoatError:
+        acceptance.give_back_content(runtime, file.sha256)
+        raise
 
 
 def _finish(

@@ -78,10 +78,14 @@ def accept(runtime: Runtime, principal: Principal, file: WholeFile, intent: Inte
         known = acceptance.find_duplicate(session, principal.facility_id, file.sha256, intent)
     if known is None:
         acceptance.store_content(runtime, file)
-    with runtime.database.write() as session:
-        accepted = _make(session, runtime, principal, file, media_type, intent)
-        sent = answer_accepted(accepted)
-        keep(session, sent, status=status_of(accepted), headers={"Location": location(accepted.slide)})
+    try:
+        with runtime.database.write() as session:
+            accepted = _make(session, runtime, principal, file, media_type, intent)
+            sent = answer_accepted(accepted)
+            keep(session, sent, status=status_of(accepted), headers={"Location": location(accepted.slide)})
+    except TamsoatError:
+        acceptance.give_back_content(runtime, file.sha256)
+        raise
     acceptance.wake(runtime, accepted)
     return sent
 

@@ -8,40 +8,23 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from bad_inputs import encode, field_pixels, good_jpeg
+from bad_inputs import good_jpeg
 from desk import Desk
 from machine_clients import make_client
 from people import make_account, make_facility, sign_in
-from PIL import Image
+from slide_service import URL, audited, files_of, image, opened, runtime_of, send, settings_for
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from tamsoat.inference_service.accounts.access import Role
-from tamsoat.inference_service.app import create_app
 from tamsoat.inference_service.audit import repository as audit_repository
 from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.screening.tables import COMPLETED, Screening
-from tamsoat.inference_service.settings import Settings
 from tamsoat.inference_service.storage.local import LocalStore
 from tamsoat.inference_service.uploads import service
 from tamsoat.inference_service.uploads.tables import Slide
-
-URL = "/api/v1/slides"
-
-
-def settings_for(bundle: Path, folder: Path, url: str, **more: Any) -> Settings:
-    return Settings(
-        model=bundle, database_url=url, data_dir=folder, threads=1, log_level="warning", run_worker=False,
-        password_memory_mib=8, password_passes=1, **more,
-    )  # fmt: skip
-
-
-def opened(settings: Settings) -> TestClient:
-    return TestClient(create_app(settings), base_url="http://127.0.0.1", raise_server_exceptions=False)
 
 
 @pytest.fixture
@@ -56,32 +39,6 @@ def either(tiny_bundle: Path, tmp_path: Path, database_url: str) -> Iterator[Tes
     """The same on SQLite and on PostgreSQL."""
     with opened(settings_for(tiny_bundle, tmp_path, database_url)) as client:
         yield client
-
-
-def runtime_of(client: TestClient) -> Runtime:
-    runtime: Runtime = client.app.state.runtime  # type: ignore[attr-defined]
-    return runtime
-
-
-def send(client: TestClient, data: bytes, *, name: str = "a.jpg", headers: dict[str, str] | None = None, **form: str):  # type: ignore[no-untyped-def]
-    fields = form if "mpp" in form else {"objective": "40", **form}
-    return client.post(URL, files={"image": (name, data)}, data=fields, headers=headers)
-
-
-def image(seed: int) -> bytes:
-    """A small field of its own."""
-    return encode(Image.fromarray(np.roll(field_pixels(), seed, axis=1)), "JPEG", quality=90)
-
-
-def files_of(client: TestClient) -> list[Path]:
-    store = runtime_of(client).store
-    assert isinstance(store, LocalStore)
-    return [path for path in store.folder.rglob("*") if path.is_file()]
-
-
-def audited(client: TestClient, subject: str) -> list[str]:
-    with runtime_of(client).database.read() as session:
-        return [row.action for row in audit_repository.find_by_subject(session, subject)]
 
 
 def test_a_slide_is_stored_and_its_screening_asked_for(client: TestClient) -> None:
@@ -244,84 +201,6 @@ def test_bytes_deleted_while_the_same_ones_arrive_are_put_back(
     assert client.get(f"{URL}/{slide['slide_id']}/image").content == good_jpeg()
 
 
-@pytest.mark.parametrize(
-    ("wanted", "status", "first", "last"),
-    [
-        ("bytes=0-9", 206, 0, 10),
-        ("bytes=100-", 206, 100, None),
-        ("bytes=-7", 206, -7, None),
-        ("bytes=5-99999999", 206, 5, None),
-        ("bytes=99999999-", 416, 0, 0),
-        ("bytes=-0", 416, 0, 0),
-        ("bytes=9-5", 200, 0, None),
-        ("bytes=0-1,5-6", 200, 0, None),
-        ("pages=1-2", 200, 0, None),
-    ],
-)
-def test_ranges(shared: TestClient, wanted: str, status: int, first: int, last: int | None) -> None:
-    data = good_jpeg()
-    slide = send(shared, data).json()
-    response = shared.get(f"{URL}/{slide['slide_id']}/image", headers={"Range": wanted})
-    assert response.status_code == status
-    if status == 416:
-        assert response.headers["content-range"] == f"bytes */{len(data)}"
-        return
-    assert response.content == data[first:last]
-    assert int(response.headers["content-length"]) == len(response.content)
-    assert response.headers["content-disposition"].startswith("attachment")
-    assert response.headers["x-content-type-options"] == "nosniff"
-
-
-def test_an_image_that_the_caller_has_is_not_sent_again(shared: TestClient) -> None:
-    slide = send(shared, good_jpeg()).json()
-    url = f"{URL}/{slide['slide_id']}/image"
-    etag = shared.get(url).headers["etag"]
-    assert shared.get(url, headers={"If-None-Match": etag}).status_code == 304
-    changed = shared.get(url, headers={"Range": "bytes=0-1", "If-Range": '"other"'})
-    assert changed.status_code == 200
-    assert "slide:read" in audited(shared, f"slide:{slide['slide_id']}")
-
-
-@pytest.fixture(scope="module")
-def shared(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    folder = tmp_path_factory.mktemp("slides")
-    with opened(settings_for(tiny_bundle, folder, f"sqlite:///{folder}/a.db", max_slide_mib=0.1)) as client:
-        yield client
-
-
-def test_pages(shared: TestClient) -> None:
-    made = [send(shared, image(seed)).json()["slide_id"] for seed in range(1, 6)]
-    seen: list[str] = []
-    before = None
-    while len(seen) < 5:
-        page = shared.get(URL, params={"limit": 2} | ({"before": before} if before else {})).json()
-        seen += [item["slide_id"] for item in page["items"]]
-        before = page["next_before"]
-    assert seen[:5] == made[::-1]
-    assert shared.get(URL, params={"before": "unknown"}).status_code == 404
-    assert shared.get(URL, params={"order_id": "unknown"}).json()["items"] == []
-
-
-def test_statements_that_are_wrong(shared: TestClient) -> None:
-    assert shared.post(URL, files={"image": ("a", good_jpeg())}).status_code == 400
-    assert send(shared, good_jpeg(), priority="soon").status_code == 422
-    assert send(shared, good_jpeg(), order_id="unknown").status_code == 404
-    no_file = shared.post(URL, files={"other": ("a", good_jpeg())}, data={"objective": "40"})
-    assert no_file.status_code == 422
-    assert shared.post(URL, json={"objective": 40}).status_code == 415
-    broken = shared.post(URL, content=b"--b\r\nx", headers={"content-type": "multipart/form-data; boundary=b"})
-    assert broken.status_code in (400, 422)
-    assert not list((runtime_of(shared).settings.data_folder / "incoming").iterdir())
-
-
-def test_a_slide_over_the_limit(shared: TestClient) -> None:
-    response = send(shared, b"\xff\xd8\xff" + bytes(2 * 2**20))
-    assert (response.status_code, response.json()["type"]) == (413, "urn:tamsoat:problem:upload-too-large")
-    response = send(shared, b"\xff\xd8\xff" + bytes(200_000))
-    assert response.status_code == 413
-    assert not list((runtime_of(shared).settings.data_folder / "incoming").iterdir())
-
-
 def test_quota_of_a_facility(tiny_bundle: Path, tmp_path: Path) -> None:
     settings = settings_for(
         tiny_bundle, tmp_path, f"sqlite:///{tmp_path}/a.db", facility_quota_gib=1.5 * len(good_jpeg()) / 2**30
@@ -332,6 +211,7 @@ def test_quota_of_a_facility(tiny_bundle: Path, tmp_path: Path) -> None:
         assert (full.status_code, full.json()["type"]) == (507, "urn:tamsoat:problem:quota-exceeded")
         assert "used" in full.json()["detail"]
         assert send(client, good_jpeg()).status_code == 200, "a duplicate takes no space"
+        assert len(files_of(client)) == 1, "what was refused takes none either"
 
 
 def test_a_full_disk_is_said_so_and_nothing_is_left(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

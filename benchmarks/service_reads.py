@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import socket
 import statistics
 import subprocess
@@ -87,6 +88,18 @@ def bare_server(url: str) -> Iterator[tuple[int, psutil.Process]]:
         process.wait(10)
 
 
+def process_cpu_s(process: psutil.Process) -> float:
+    """Processor time that a process has used, in seconds."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def children_cpu_s() -> float:
+    """Processor time of the commands that have ended, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def in_turns(targets: list[Target], rounds: int, seconds: float) -> list[Measured]:
     """Load each target in every round, so that all of them meet the same disturbances."""
     rates: list[list[float]] = [[] for _ in targets]
@@ -95,12 +108,11 @@ def in_turns(targets: list[Target], rounds: int, seconds: float) -> list[Measure
         load(target.port, target.paths, target.headers, AT_ONCE, 1.0)
     for _ in range(rounds):
         for index, target in enumerate(targets):
-            before = target.process.cpu_times()
+            start_cpu_s = process_cpu_s(target.process)
             start_s = time.perf_counter()
             done = len(load(target.port, target.paths, target.headers, AT_ONCE, seconds))
             rates[index].append(done / (time.perf_counter() - start_s))
-            after = target.process.cpu_times()
-            costs[index].append(1000 * (after.user + after.system - before.user - before.system) / done)
+            costs[index].append(1000 * (process_cpu_s(target.process) - start_cpu_s) / done)
     return [Measured(statistics.median(rate), statistics.median(cost)) for rate, cost in zip(rates, costs, strict=True)]
 
 
@@ -160,30 +172,35 @@ def size(url: str, kind: str, count: int, folder: Path) -> None:
     spent_s = time.perf_counter() - start_s
     print(f"| {kind} | first checkpoint over {made.size if made else 0} entries | {spent_s:.2f} s |")
     with database.read() as session:
-        start_s = time.perf_counter()
+        start_s, start_cpu_s = time.perf_counter(), time.process_time()
         outcome = verification.verify(session, verification.Options(keyring.signing.public_key()))
-        spent_s = time.perf_counter() - start_s
+        spent_s, cpu_s = time.perf_counter() - start_s, time.process_time() - start_cpu_s
     if not outcome.whole:
         raise SystemExit(outcome.reason)
     database.close()
-    print(f"| {kind} | verification of {outcome.entries} entries | {outcome.entries / spent_s:.0f} entries/s |")
+    told = f"{outcome.entries / spent_s:.0f} entries/s; {outcome.entries / cpu_s:.0f} per second of processor time"
+    print(f"| {kind} | verification of {outcome.entries} entries | {told} |")
     environment = {**os.environ, "TAMSOAT_DATABASE_URL": url, "TAMSOAT_DATA_DIR": str(folder)}
     for name, options in (("verify", []), ("verify --deep", ["--deep"])):
         command = [sys.executable, "-m", "tamsoat.inference_service", "audit", "verify", *options]
-        start_s = time.perf_counter()
+        start_s, start_cpu_s = time.perf_counter(), children_cpu_s()
         finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if finished.returncode != 0:
             raise SystemExit(f"{name}: {finished.stdout}{finished.stderr}")
-        spent_s = time.perf_counter() - start_s
-        told = finished.stdout.strip()
-        print(f"| {kind} | audit {name}: {told} | {spent_s:.1f} s, {(count + 1) / spent_s:.0f} entries/s |", flush=True)
+        spent_s, cpu_s = time.perf_counter() - start_s, children_cpu_s() - start_cpu_s
+        told = (
+            f"{spent_s:.1f} s with its start ({cpu_s:.1f} s of processor time), {(count + 1) / spent_s:.0f} entries/s"
+        )
+        print(f"| {kind} | audit {name}: {finished.stdout.strip()} | {told} |", flush=True)
     settings = {"database_url": url, "data_dir": str(folder), "rate_limit_per_minute": 10**9}
     with ServerProcess(default_bundle(), folder / "unused.db", **settings) as server:
-        port = httpx.URL(server.url).port or 0
+        port, process = httpx.URL(server.url).port or 0, psutil.Process(server.process.pid)
         for name, paths in worklist_pages(identifiers).items():
             for at_once in (1, 4):
+                start_cpu_s = process_cpu_s(process)
                 spent_ms = [1000 * value for value in load(port, paths, {}, at_once, 6.0)]
                 told = f"p50 {percentile(spent_ms, 0.5):.1f} ms, p95 {percentile(spent_ms, 0.95):.1f} ms"
+                told += f", processor {1000 * (process_cpu_s(process) - start_cpu_s) / len(spent_ms):.1f} ms each"
                 print(
                     f"| {kind} | worklist, {name}, {at_once} at once | {told} ({len(spent_ms)} requests) |", flush=True
                 )

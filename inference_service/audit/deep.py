@@ -40,13 +40,12 @@ def compare(session: Session, progress: Callable[[int], None] | None = None) -> 
     To be called on a log that is whole, first in a new session. Reads about 30 rows per analysis.
     """
     repository.begin_snapshot(session)
-    removed = {row.subject for row in repository.stream_filtered(session, Filter(action=Action.RETENTION_DELETE))}
     created = repository.stream_filtered(session, Filter(action=Action.ANALYSIS_CREATE))
     found = 0
     while entries := list(islice(created, BATCH)):
         digests = dict(_digests(session, [row.subject.partition(":")[2] for row in entries]))
         for row in entries:
-            fault = _fault(row, digests, removed)
+            fault = _fault(row, digests)
             if fault:
                 return Comparison(found, row.sequence, fault)
         found += len(digests)
@@ -61,11 +60,10 @@ def compare(session: Session, progress: Callable[[int], None] | None = None) -> 
     return Comparison(found)
 
 
-def _fault(row: Row, digests: dict[str, str | None], removed: set[str]) -> str:
+def _fault(row: Row, digests: dict[str, str | None]) -> str:
     identifier = row.subject.partition(":")[2]
     if identifier not in digests:
-        gone = f"the analysis {identifier} that entry {row.sequence} records is missing"
-        return "" if row.subject in removed else gone
+        return f"the analysis {identifier} that entry {row.sequence} records is missing"
     if digests[identifier] != json.loads(row.digests).get("result"):
         return f"the analysis {identifier} was changed after entry {row.sequence} recorded it"
     return ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Select, bindparam, literal, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from tamsoat.inference_service.screening.tables import Analysis, Screening
 
@@ -24,11 +24,16 @@ class Filters:
     created_before: datetime | None = None
 
 
+_NOT_LISTED = (defer(Analysis.reasons), defer(Analysis.categories))
+"""Columns of JSON that no line of the list shows."""
+
+
 def newest(
     session: Session, facility_id: str, filters: Filters, limit: int, before: Screening | None
 ) -> list[tuple[Screening, Analysis | None]]:
     """At most ``limit`` screenings of the facility with their results, newest first, those after ``before``."""
-    rows = session.execute(page_query(facility_id, filters, limit, before))
+    shown = page_query(facility_id, filters, limit, before).options(*_NOT_LISTED)
+    rows = session.execute(shown)
     return [(row.Screening, row.Analysis) for row in rows]
 
 

@@ -52,7 +52,10 @@ def test_the_guide_works_as_it_stands(tmp_path: Path, tiny_bundle: Path) -> None
         pytest.skip("curl is not on this machine")
     programs = tmp_path / "venv" / "bin"
     programs.mkdir(parents=True)
-    (programs / "tamsoat").symlink_to(Path(sys.executable).with_name("tamsoat"))
+    for name in ("tamsoat", "python"):
+        (programs / name).write_text(f'#!/bin/sh\nexec "{Path(sys.executable).with_name(name)}" "$@"\n')
+        (programs / name).chmod(0o755)
+    (tmp_path / "tamsoat").symlink_to(GUIDE.parents[1])
     printed = run(
         "\n".join(blocks(install=False)),
         tmp_path,
@@ -61,6 +64,7 @@ def test_the_guide_works_as_it_stands(tmp_path: Path, tiny_bundle: Path) -> None
         TAMSOAT_THREADS="1",
     )
     assert "account lan.nguyen created in facility 79001" in printed
+    assert "HIS: completed" in printed
     assert "backup whole" in printed
     assert "audit log whole" in printed
     assert (tmp_path / "result.json").read_bytes() == (tmp_path / "restored.json").read_bytes()

@@ -28,7 +28,7 @@ def open_service(bundle: Path, folder: Path, database_url: str) -> Iterator[Test
     """The service in this process; one at a time, because the keys belong to the process."""
     settings = Settings(
         model=bundle, database_url=database_url, data_dir=folder, threads=1, log_level="warning",
-        password_memory_mib=8, password_passes=1, run_worker=False,
+        password_memory_mib=8, password_passes=1, run_worker=False, database_wait_s=60,
     )  # fmt: skip
     with TestClient(create_app(settings), base_url=BASE_URL, raise_server_exceptions=False) as client:
         yield client

@@ -47,6 +47,14 @@ class StorageFullError(TamsoatError):
     DETAIL = "nothing was stored: the disk of the server is full or cannot be written; free space and send it again"
 
 
+class UnstorableTextError(TamsoatError):
+    """A text holds the character NUL, which PostgreSQL neither stores nor compares."""
+
+    status = 422
+    title = "Request is not valid"
+    slug = "request-invalid"
+
+
 class DatabaseDamagedError(TamsoatError):
     """The database file is not one, or is damaged."""
 
@@ -146,6 +154,8 @@ def translate(error: DBAPIError) -> TamsoatError | None:
         return None
     if isinstance(origin, sqlite3.DatabaseError) and ("not a database" in words or "malformed" in words):
         return DatabaseDamagedError("the database file is damaged: restore it from a backup")
+    if "nul (0x00)" in words:
+        return UnstorableTextError("a text must not hold the character NUL")
     if getattr(origin, "sqlstate", None) in ("53100", "53200"):
         return StorageFullError(StorageFullError.DETAIL)
     if error.connection_invalidated or type(origin).__name__ in (

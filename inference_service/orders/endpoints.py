@@ -27,6 +27,7 @@ from tamsoat.inference_service.transport import conditional, idempotency
 from tamsoat.inference_service.transport.idempotency import IdempotentRoute, idempotency_key
 from tamsoat.inference_service.transport.parameters import Moment
 from tamsoat.inference_service.transport.problems import InvalidRequestError, describe
+from tamsoat.inference_service.transport.text import Text
 
 PAGE_DEFAULT, PAGE_MOST = 50, 200
 
@@ -45,8 +46,8 @@ Placer = Annotated[Principal, allow(*ROLES, scope="system/ServiceRequest.c")]
 Reader = Annotated[Principal, allow(*ROLES, scope="system/ServiceRequest.r")]
 Searcher = Annotated[Principal, allow(*ROLES, scope="system/ServiceRequest.s")]
 Changer = Annotated[Principal, allow(*ROLES, scope="system/ServiceRequest.u")]
-OrderId = Annotated[str, Path(max_length=64, description="From the answer that placed the order, or from the list")]
-SpecimenId = Annotated[str, Path(max_length=64, description="`specimen_id` of one of the order's specimens")]
+OrderId = Annotated[Text, Path(max_length=64, description="From the answer that placed the order, or from the list")]
+SpecimenId = Annotated[Text, Path(max_length=64, description="`specimen_id` of one of the order's specimens")]
 
 COMMON = (NotSignedInError, ForbiddenError, InvalidRequestError, DatabaseUnavailableError)
 WRITING = (*COMMON, StorageFullError)
@@ -95,15 +96,13 @@ def list_orders(
     principal: Searcher,
     status: Annotated[OrderStatus | None, Query(description="Only orders that stand so")] = None,
     priority: Annotated[Priority | None, Query(description="Only orders of this priority")] = None,
-    patient_id: Annotated[str | None, Query(max_length=64, description="Only orders of this patient")] = None,
-    number: Annotated[str | None, Query(max_length=64, description="The order with this placer number")] = None,
-    created_from: Annotated[
-        Moment | None, Query(description="Placed at this moment or later (with time zone)")
-    ] = None,
+    patient_id: Annotated[Text | None, Query(max_length=64, description="Only orders of this patient")] = None,
+    number: Annotated[Text | None, Query(max_length=64, description="The order with this placer number")] = None,
+    created_from: Annotated[Moment | None, Query(description="Placed at this moment or later (with time zone)")] = None,
     created_before: Annotated[Moment | None, Query(description="Placed before this moment")] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_MOST, description="Most items on the page")] = PAGE_DEFAULT,
     before: Annotated[
-        str | None, Query(max_length=64, description="`next_before` of the page before; absent: the newest")
+        Text | None, Query(max_length=64, description="`next_before` of the page before; absent: the newest")
     ] = None,
 ) -> OrderPage:
     """A page of orders without names; follow `next_before` until it is null."""

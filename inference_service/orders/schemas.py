@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -22,6 +22,7 @@ from tamsoat.inference_service.orders.vocabulary import (
 )
 from tamsoat.inference_service.patients.schemas import PATIENT_EXAMPLE, Line, PatientIn
 from tamsoat.inference_service.transport.parameters import Day
+from tamsoat.inference_service.transport.text import Text
 
 Number = Annotated[
     str,
@@ -31,7 +32,8 @@ Number = Annotated[
 
 
 def _not_in_future(day: date) -> date:
-    if day > date.today():
+    # One day of grace: the server's clock may be set to UTC, and the hospital is hours ahead of it.
+    if day > date.today() + timedelta(days=1):
         raise ValueError("must not lie in the future")
     return day
 
@@ -130,7 +132,7 @@ class OrderIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [ORDER_EXAMPLE]})
 
     number: Number | None = Field(None, description="What the ordering system calls it; absent: one is given")
-    patient_id: Annotated[str, StringConstraints(max_length=64)] | None = Field(None, description="A known patient")
+    patient_id: Annotated[Text, StringConstraints(max_length=64)] | None = Field(None, description="A known patient")
     patient: PatientIn | None = Field(
         None, description="Instead of `patient_id`: found by any of the identifiers, or entered"
     )

@@ -26,6 +26,7 @@ from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.transport import conditional, idempotency
 from tamsoat.inference_service.transport.idempotency import IdempotentRoute, idempotency_key
 from tamsoat.inference_service.transport.problems import InvalidRequestError, describe
+from tamsoat.inference_service.transport.text import Text
 
 router = APIRouter(prefix="/api/v1/patients", tags=["patients"], route_class=IdempotentRoute)
 
@@ -42,8 +43,8 @@ Maker = Annotated[Principal, allow(*ROLES, scope="system/Patient.c")]
 Reader = Annotated[Principal, allow(*ROLES, scope="system/Patient.r")]
 Searcher = Annotated[Principal, allow(*ROLES, scope="system/Patient.s")]
 Changer = Annotated[Principal, allow(*ROLES, scope="system/Patient.u")]
-PatientId = Annotated[str, Path(max_length=64, description="From the answer that made the patient, or from a search")]
-IdentifierId = Annotated[str, Path(max_length=64, description="`identifier_id` of one of the patient's identifiers")]
+PatientId = Annotated[Text, Path(max_length=64, description="From the answer that made the patient, or from a search")]
+IdentifierId = Annotated[Text, Path(max_length=64, description="`identifier_id` of one of the patient's identifiers")]
 
 COMMON = (NotSignedInError, ForbiddenError, InvalidRequestError, DatabaseUnavailableError)
 WRITING = (*COMMON, StorageFullError)

@@ -12,6 +12,7 @@ from tamsoat.inference_service.patients.birth_date import check_birth_date
 from tamsoat.inference_service.patients.identifiers import System, Warn
 from tamsoat.inference_service.patients.vocabulary import EraseReason, HoldReason, MergeReason
 from tamsoat.inference_service.transport.parameters import Day
+from tamsoat.inference_service.transport.text import Text
 
 
 def _tidy(text: str) -> str:
@@ -138,7 +139,7 @@ class PatientSearch(BaseModel):
     name: Line | None = Field(None, description="Whole words in any order; accents and case do not matter")
     birth_date: BirthDate | None = None
     limit: int = Field(20, ge=1, le=100, description="Most items on the page")
-    before: Annotated[str, StringConstraints(max_length=36)] | None = Field(
+    before: Annotated[Text, StringConstraints(max_length=36)] | None = Field(
         None, description="`next_before` of the page before"
     )
 
@@ -169,8 +170,8 @@ class MergeIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    source_id: str = Field(max_length=36, description="The row that ends; the same as in the path")
-    target_id: str = Field(max_length=36, description="The row that goes on")
+    source_id: Text = Field(max_length=36, description="The row that ends; the same as in the path")
+    target_id: Text = Field(max_length=36, description="The row that goes on")
     reason: MergeReason
     confirm: Confirm
 
@@ -180,7 +181,7 @@ class UnmergeIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    target_id: str = Field(max_length=36, description="The patient whom it was merged into")
+    target_id: Text = Field(max_length=36, description="The patient whom it was merged into")
 
 
 class EraseIn(BaseModel):
@@ -188,7 +189,7 @@ class EraseIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    patient_id: str = Field(max_length=36, description="The same as in the path: a confirmation")
+    patient_id: Text = Field(max_length=36, description="The same as in the path: a confirmation")
     reason: EraseReason
 
 

@@ -31,8 +31,8 @@ def get_current(session: Session, facility_id: str, patient_id: str) -> Patient:
         PatientNotFoundError: there is none.
         PatientInactiveError: it was erased.
     """
-    patient = get(session, facility_id, patient_id, lock=True)
-    for _ in range(MERGES_MOST):
+    patient = get(session, facility_id, current_id(session, facility_id, patient_id), lock=True)
+    for _ in range(MERGES_MOST):  # merged while we waited for the lock
         if patient.merged_into is None:
             break
         patient = get(session, facility_id, patient.merged_into, lock=True)

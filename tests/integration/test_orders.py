@@ -252,3 +252,14 @@ def test_screening_moves_an_order_on_and_webhooks_hear_of_it(desk: Desk) -> None
     told = [event.data for event in sorted(events, key=lambda event: event.created_at)]
     assert [data["status"] for data in told] == ["requested", "in-progress", "resulted"]
     assert all(set(data) == {"order_id", "status", "priority"} for data in told)
+
+
+def test_text_that_no_database_stores_is_refused(desk: Desk) -> None:
+    for path in (PATIENTS, ORDERS, "/api/v1/analyses", "/api/v1/slides", "/api/v1/webhooks"):
+        assert desk.client.get(f"{path}/%00").status_code in (404, 422), path
+    assert desk.client.get(f"{ORDERS}?number=%00&patient_id=a%00").status_code == 422
+    for wrong in ({"patient_id": "\0"}, {"patient": {"name": "a\0"}}, {"patient": {"name": " "}}):
+        desk.order(wrong, 422)
+    surrogate = b'{"patient": {"name": "\\ud800"}}'
+    headers = {"Content-Type": "application/json"}
+    assert desk.client.post(ORDERS, content=surrogate, headers=headers).status_code == 422

@@ -217,7 +217,7 @@ def test_nothing_personal_is_written(
     folder = tmp_path / "var"
     folder.mkdir()
     address, traces = collector
-    settings = {"log_level": "debug", "otlp_endpoint": address, "database_wait_s": 1, "threads": 1}
+    settings = {"log_level": "debug", "otlp_endpoint": address, "database_wait_s": 3, "threads": 1}
     with ServerProcess(tiny_bundle, folder / "service.db", prelude=PRELUDE, **settings) as server:
         with httpx.Client(base_url=server.url, timeout=60) as http:
             others = _plant(http, folder, field_jpeg)

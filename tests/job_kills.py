@@ -56,7 +56,7 @@ def run_campaign(bundle: Path, folder: Path, database_url: str, images: list[byt
     port = free_port()
     settings = {
         "model": bundle, "database_url": database_url, "data_dir": folder, "threads": 1, "port": port,
-        "webhook_networks": "127.0.0.0/8", "decode_workers": 1,
+        "webhook_networks": "127.0.0.0/8", "decode_workers": 1, "database_wait_s": 60,
     }  # fmt: skip
     began_s = time.monotonic()
     starter = Starter()

@@ -30,17 +30,23 @@ def main() -> None:
     bundle = options.model or default_bundle()
     print(Campaign.HEADER, flush=True)
     clean = True
+
+    def report(done: int, seconds: float) -> None:
+        left_s = seconds / done * (options.kills - done)
+        if done % 10 == 0:
+            print(f"{done} of {options.kills} kills, about {left_s:.0f} s left", file=sys.stderr, flush=True)
+
     if options.database != "postgresql":
         with tempfile.TemporaryDirectory() as name:
             url = f"sqlite:///{name}/tamsoat.db"
-            clean &= _print(run_campaign(bundle, Path(name), url, [good_jpeg()], options.kills, options.seed))
+            clean &= _print(run_campaign(bundle, Path(name), url, [good_jpeg()], options.kills, options.seed, report))
     if options.database != "sqlite":
         folder = programs()
         if folder is None:
             raise SystemExit("PostgreSQL is not installed (Debian: apt-get install postgresql)")
         with running_cluster(folder, durable=True) as cluster, tempfile.TemporaryDirectory() as name:
             url = cluster.new_database()
-            clean &= _print(run_campaign(bundle, Path(name), url, [good_jpeg()], options.kills, options.seed))
+            clean &= _print(run_campaign(bundle, Path(name), url, [good_jpeg()], options.kills, options.seed, report))
     raise SystemExit(0 if clean else 1)
 
 

@@ -6,6 +6,7 @@ import random
 import statistics
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +51,19 @@ class Campaign:
         return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
-def run_campaign(bundle: Path, folder: Path, database_url: str, images: list[bytes], kills: int, seed: int) -> Campaign:
-    """Kill the server or the worker, whichever chance says, ``kills`` times; then let everything finish and count."""
+def run_campaign(
+    bundle: Path,
+    folder: Path,
+    database_url: str,
+    images: list[bytes],
+    kills: int,
+    seed: int,
+    report: Callable[[int, float], None] = lambda _kills, _seconds: None,
+) -> Campaign:
+    """Kill the server or the worker, whichever chance says, ``kills`` times; then let everything finish and count.
+
+    ``report`` is told how many kills are done after how many seconds.
+    """
     chance = random.Random(seed)
     port = free_port()
     settings = {
@@ -71,11 +83,12 @@ def run_campaign(bundle: Path, folder: Path, database_url: str, images: list[byt
         with Load(url, images) as load:
             counter = threading.Thread(target=count_open, args=(database, load, stop), daemon=True)
             counter.start()
-            for _ in range(kills):
+            for number in range(1, kills + 1):
                 target = chance.choice((server, worker))
                 time.sleep(chance.uniform(0.05, 1.0))
                 target.kill()
                 target.start()
+                report(number, time.monotonic() - began_s)
         wait_until_done(database, 120)
         verdict = examine(database, load.accepted)
     finally:

@@ -180,18 +180,6 @@ def size(url: str, kind: str, count: int, folder: Path) -> None:
     database.close()
     told = f"{outcome.entries / spent_s:.0f} entries/s; {outcome.entries / cpu_s:.0f} per second of processor time"
     print(f"| {kind} | verification of {outcome.entries} entries | {told} |")
-    environment = {**os.environ, "TAMSOAT_DATABASE_URL": url, "TAMSOAT_DATA_DIR": str(folder)}
-    for name, options in (("verify", []), ("verify --deep", ["--deep"])):
-        command = [sys.executable, "-m", "tamsoat.inference_service", "audit", "verify", *options]
-        start_s, start_cpu_s = time.perf_counter(), children_cpu_s()
-        finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if finished.returncode != 0:
-            raise SystemExit(f"{name}: {finished.stdout}{finished.stderr}")
-        spent_s, cpu_s = time.perf_counter() - start_s, children_cpu_s() - start_cpu_s
-        told = (
-            f"{spent_s:.1f} s with its start ({cpu_s:.1f} s of processor time), {(count + 1) / spent_s:.0f} entries/s"
-        )
-        print(f"| {kind} | audit {name}: {finished.stdout.strip()} | {told} |", flush=True)
     settings = {"database_url": url, "data_dir": str(folder), "rate_limit_per_minute": 10**9}
     with ServerProcess(default_bundle(), folder / "unused.db", **settings) as server:
         port, process = httpx.URL(server.url).port or 0, psutil.Process(server.process.pid)
@@ -204,6 +192,18 @@ def size(url: str, kind: str, count: int, folder: Path) -> None:
                 print(
                     f"| {kind} | worklist, {name}, {at_once} at once | {told} ({len(spent_ms)} requests) |", flush=True
                 )
+    environment = {**os.environ, "TAMSOAT_DATABASE_URL": url, "TAMSOAT_DATA_DIR": str(folder)}
+    for name, options in (("verify", []), ("verify --deep", ["--deep"])):
+        command = [sys.executable, "-m", "tamsoat.inference_service", "audit", "verify", *options]
+        start_s, start_cpu_s = time.perf_counter(), children_cpu_s()
+        finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if finished.returncode != 0:
+            raise SystemExit(f"{name}: {finished.stdout}{finished.stderr}")
+        spent_s, cpu_s = time.perf_counter() - start_s, children_cpu_s() - start_cpu_s
+        told = (
+            f"{spent_s:.1f} s with its start ({cpu_s:.1f} s of processor time), {(count + 1) / spent_s:.0f} entries/s"
+        )
+        print(f"| {kind} | audit {name}: {finished.stdout.strip()} | {told} |", flush=True)
 
 
 def worklist_pages(identifiers: list[str]) -> dict[str, list[str]]:
@@ -227,12 +227,13 @@ def worklist_pages(identifiers: list[str]) -> dict[str, list[str]]:
     }
 
 
-def on_each_database(run: Callable[[str, str, Path], None]) -> None:
+def on_each_database(run: Callable[[str, str, Path], None], wanted: str) -> None:
     """SQLite, and PostgreSQL (with fsync) where it is installed; everything is removed afterwards."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        run(f"sqlite:///{folder}/bench.db", "SQLite", folder)
-        installed = programs()
+        if wanted != "postgresql":
+            run(f"sqlite:///{folder}/bench.db", "SQLite", folder)
+        installed = programs() if wanted != "sqlite" else None
         if installed is not None:
             cluster = stack.enter_context(running_cluster(installed, durable=True))
             other = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -245,6 +246,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100_000, help="analyses stored for the part `size`")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=3.0, help="seconds per round and server")
+    parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
     parser.add_argument("--model", help="accepted like the other benchmarks do; reading needs the bundle's name only")
     options, _ = parser.parse_known_args()
     if options.part in ("reads", "all"):
@@ -253,10 +255,12 @@ def main() -> None:
             "| bare CPU ms | service CPU ms | ratio |"
         )
         print("|---|---|---|---|---|---|---|---|---|", flush=True)
-        on_each_database(lambda url, kind, folder: reads(url, kind, options.rounds, options.seconds, folder))
+        on_each_database(
+            lambda url, kind, folder: reads(url, kind, options.rounds, options.seconds, folder), options.database
+        )
     if options.part in ("size", "all"):
         print(f"\n{options.count} analyses of {CELLS_AT_SIZE} cells\n\n| database | what | measured |\n|---|---|---|")
-        on_each_database(lambda url, kind, folder: size(url, kind, options.count, folder))
+        on_each_database(lambda url, kind, folder: size(url, kind, options.count, folder), options.database)
 
 
 if __name__ == "__main__":

@@ -72,18 +72,15 @@ def list_analyses(
     before: Annotated[
         str | None, Query(max_length=64, description="`next_before` of the page before; absent: the newest")
     ] = None,
-    state: Annotated[State | None, Query()] = None,
-    triage: Annotated[Triage | None, Query()] = None,
-    priority: Annotated[Priority | None, Query()] = None,
-    order_id: Annotated[str | None, Query(max_length=64)] = None,
-    slide_id: Annotated[str | None, Query(max_length=64)] = None,
+    state: Annotated[State | None, Query(description="Only screenings in this state")] = None,
+    triage: Annotated[Triage | None, Query(description="Only completed ones of this triage")] = None,
+    priority: Annotated[Priority | None, Query(description="Only screenings of this priority")] = None,
+    order_id: Annotated[str | None, Query(max_length=64, description="Only those of this order")] = None,
+    slide_id: Annotated[str | None, Query(max_length=64, description="Only those of this slide")] = None,
     created_from: Annotated[Moment | None, Query(description="Requested then or later; with time zone")] = None,
     created_before: Annotated[Moment | None, Query(description="Requested before then; with time zone")] = None,
 ) -> Response:
     """A page of what was requested and analysed; follow `next_before` until it is null."""
-    for moment in (created_from, created_before):
-        if moment is not None and moment.tzinfo is None:
-            raise InvalidRequestError("created_from and created_before need a time zone, for example Z")
     rank = PRIORITIES[priority] if priority is not None else None
     filters = Filters(state, triage, rank, order_id, slide_id, created_from, created_before)
     with runtime.database.read() as session:

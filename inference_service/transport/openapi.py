@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from tamsoat.inference_service.accounts.access import ForbiddenError, NotSignedInError, describe_access
 from tamsoat.inference_service.db.session import DatabaseUnavailableError
 from tamsoat.inference_service.errors import TamsoatError
-from tamsoat.inference_service.transport import problems
+from tamsoat.inference_service.transport import examples, problems
 from tamsoat.inference_service.transport.middleware import CrossSiteError, ForeignHostError
 from tamsoat.inference_service.transport.rate_limits import TooManyRequestsError
 from tamsoat.inference_service.transport.uploads import UploadTooLargeError, UploadTooSlowError
@@ -66,6 +66,7 @@ def _complete(schema: dict[str, Any]) -> None:
             _add(operation["responses"], _common(method, operation))
     for name in ("HTTPValidationError", "ValidationError"):
         components.pop(name, None)
+    examples.complete(components)
 
 
 def _common(method: str, operation: dict[str, Any]) -> Kinds:

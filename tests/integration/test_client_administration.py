@@ -12,14 +12,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from joserfc.jwk import ECKey, OctKey, RSAKey
 from machine_clients import TestMachineClient, make_client, new_key, public_jwks
 from people import make_account, make_facility, sign_in
 from small_service import small_service
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from tamsoat.inference_service.accounts import client_endpoints
+from tamsoat.inference_service.accounts import client_endpoints, client_service
 from tamsoat.inference_service.accounts.access import Role
+from tamsoat.inference_service.accounts.key_fetch import KeyAddressError
+from tamsoat.inference_service.accounts.public_keys import PublicKeysError
+from tamsoat.inference_service.accounts.scopes import ScopeError
 from tamsoat.inference_service.audit.tables import AuditEntry
 from tamsoat.inference_service.db.session import Database
 from tamsoat.inference_service.settings import Settings
@@ -132,6 +136,49 @@ def test_another_facility_sees_nothing(admin: TestClient, database: Database) ->
 def test_what_cannot_be_registered(admin: TestClient, changes: dict[str, object], slug: str) -> None:
     answer = admin.post(CLIENTS, json=wanted(**changes))
     assert (answer.status_code, answer.json()["type"]) == (422, f"urn:tamsoat:problem:{slug}")
+
+
+def test_keys_that_cannot_be_registered(database: Database) -> None:
+    good = public_jwks(new_key("a"))
+    weak = {"keys": [RSAKey.generate_key(1024, {"kid": "w"}).as_dict(private=False)]}
+    for jwks in (
+        {"keys": [new_key("p").as_dict(private=True)]},
+        {"keys": [{**good["keys"][0], "kid": ""}]},
+        {"keys": [{**good["keys"][0], "use": "enc"}]},
+        {"keys": [{**good["keys"][0], "x": 5}]},
+        {"keys": [ECKey.generate_key("P-256", {"kid": "c"}).as_dict(private=False)]},
+        {"keys": [OctKey.generate_key(256, {"kid": "o"}).as_dict(private=True)]},
+        {"keys": []},
+        {"keys": ["x"]},
+        {},
+        weak,
+    ):
+        with pytest.raises(PublicKeysError), database.write() as session:
+            client_service.create(
+                session, Settings(), facility_id="local", name="x", scopes=SCOPES, jwks=jwks, actor="local"
+            )
+    for url in (
+        "http://his.example/jwks", "https://user:pw@his.example/", "https://his.example/#x", "file:///etc/passwd",
+        "https://" + "a" * 600, "no url", "",
+    ):  # fmt: skip
+        with pytest.raises(KeyAddressError), database.write() as session:
+            client_service.create(
+                session, Settings(), facility_id="local", name="x", scopes=SCOPES, jwks_url=url, actor="local"
+            )
+
+
+def test_scopes_that_cannot_be_registered(database: Database) -> None:
+    for scopes in ([], ["system/*.sdurc"], ["patient/Patient.r"], ["system/Patient."], ["system/Patient.read"], ["*"]):
+        with pytest.raises(ScopeError), database.write() as session:
+            client_service.create(
+                session,
+                Settings(),
+                facility_id="local",
+                name="x",
+                scopes=scopes,
+                jwks=public_jwks(new_key()),
+                actor="local",
+            )
 
 
 def test_only_administrators(admin: TestClient, database: Database) -> None:

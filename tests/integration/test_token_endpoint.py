@@ -17,8 +17,8 @@ import httpx
 import pytest
 from fastapi import APIRouter
 from joserfc import jwt
-from joserfc.jwk import ECKey, OctKey, RSAKey
-from machine_clients import TestMachineClient, make_client, new_key, public_jwks
+from joserfc.jwk import ECKey, RSAKey
+from machine_clients import TestMachineClient, make_client, new_key
 from people import make_facility
 from small_service import small_service
 from sqlalchemy import select, text
@@ -26,9 +26,6 @@ from starlette.testclient import TestClient
 
 from tamsoat.inference_service.accounts import client_service, tokens
 from tamsoat.inference_service.accounts.access import Principal, Role, allow
-from tamsoat.inference_service.accounts.key_fetch import KeyAddressError
-from tamsoat.inference_service.accounts.public_keys import PublicKeysError
-from tamsoat.inference_service.accounts.scopes import ScopeError
 from tamsoat.inference_service.audit.tables import AuditEntry
 from tamsoat.inference_service.db.session import Database
 from tamsoat.inference_service.settings import Settings
@@ -290,49 +287,6 @@ def test_public_address_is_the_audience(settings: Settings, tmp_path: Path) -> N
         his = make_client(http.app.state.runtime.database, "local", SCOPES)  # type: ignore[attr-defined]
         assert refused(ask(http, his.form(TOKEN_URL)))
         assert http.get("/probe", headers=his.headers(http)).status_code == 200
-
-
-def test_keys_that_cannot_be_registered(database: Database) -> None:
-    good = public_jwks(new_key("a"))
-    weak = {"keys": [RSAKey.generate_key(1024, {"kid": "w"}).as_dict(private=False)]}
-    for jwks in (
-        {"keys": [new_key("p").as_dict(private=True)]},
-        {"keys": [{**good["keys"][0], "kid": ""}]},
-        {"keys": [{**good["keys"][0], "use": "enc"}]},
-        {"keys": [{**good["keys"][0], "x": 5}]},
-        {"keys": [ECKey.generate_key("P-256", {"kid": "c"}).as_dict(private=False)]},
-        {"keys": [OctKey.generate_key(256, {"kid": "o"}).as_dict(private=True)]},
-        {"keys": []},
-        {"keys": ["x"]},
-        {},
-        weak,
-    ):
-        with pytest.raises(PublicKeysError), database.write() as session:
-            client_service.create(
-                session, Settings(), facility_id="local", name="x", scopes=SCOPES, jwks=jwks, actor="local"
-            )
-    for url in (
-        "http://his.example/jwks", "https://user:pw@his.example/", "https://his.example/#x", "file:///etc/passwd",
-        "https://" + "a" * 600, "no url", "",
-    ):  # fmt: skip
-        with pytest.raises(KeyAddressError), database.write() as session:
-            client_service.create(
-                session, Settings(), facility_id="local", name="x", scopes=SCOPES, jwks_url=url, actor="local"
-            )
-
-
-def test_scopes_that_cannot_be_registered(database: Database) -> None:
-    for scopes in ([], ["system/*.sdurc"], ["patient/Patient.r"], ["system/Patient."], ["system/Patient.read"], ["*"]):
-        with pytest.raises(ScopeError), database.write() as session:
-            client_service.create(
-                session,
-                Settings(),
-                facility_id="local",
-                name="x",
-                scopes=scopes,
-                jwks=public_jwks(new_key()),
-                actor="local",
-            )
 
 
 def test_an_unknown_client_is_not_told_from_a_wrong_one_by_the_log(http: TestClient, database: Database) -> None:

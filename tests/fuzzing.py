@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import httpx
@@ -89,11 +90,14 @@ def fuzz(
         command += ["--header", f"{name}:{value}"]
     for name in exclude:
         command += ["--exclude-operation-id", name]
-    return subprocess.run(
-        [*command, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=limit_s,
-        env={**os.environ, "PYTHONSAFEPATH": "1", "SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": TESTS},
-        check=False,
-    )
+    environment = {**os.environ, "PYTHONSAFEPATH": "1", "SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": TESTS}
+    with tempfile.TemporaryDirectory() as folder:  # schemathesis leaves its notes where it runs
+        return subprocess.run(
+            [*command, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=limit_s,
+            env=environment,
+            cwd=folder,
+            check=False,
+        )

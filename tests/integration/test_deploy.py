@@ -6,11 +6,11 @@ import configparser
 import re
 import shutil
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cli_runner import run_cli
 from starlette.testclient import TestClient
 
 from tamsoat.inference_service.operations.tables import BackupRecord
@@ -38,20 +38,16 @@ def _unit(path: Path) -> configparser.ConfigParser:
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
-def test_every_unit_is_hardened_and_calls_a_command_that_exists(path: Path) -> None:
+def test_every_unit_is_hardened_and_calls_a_command_that_exists(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     service = _unit(path)["Service"]
     assert {name: service.get(name) for name in HARDENED} == HARDENED
     words = service["ExecStart"].split()
     assert words[0] == "/opt/tamsoat/venv/bin/tamsoat"
     command = [word for word in words[1:] if re.fullmatch(r"[a-z][a-z-]*", word)]
-    run = f"import sys; sys.argv = ['tamsoat', *{command!r}, '--help']; from {_MAIN} import main; main()"
-    outcome = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=False)
-    assert outcome.returncode == 0, outcome.stderr
+    outcome = run_cli(capsys, *command, "--help")
+    assert outcome.exit_code == 0, outcome.stderr
     for option in (word for word in words if word.startswith("--")):
         assert option in outcome.stdout
-
-
-_MAIN = "tamsoat.inference_service.cli.main"
 
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:

@@ -43,15 +43,20 @@ SQLITE_TRIGGERS = (
     ),
 )
 
-# No ranges over audit_entries here: the planner guesses that they match a third of it and reads it from the start.
+# Plain look-ups by key: for a join or a range, a plan made while the log was short reads it from the start ever after.
 POSTGRESQL_TRIGGERS = (
     """CREATE OR REPLACE FUNCTION tamsoat_audit_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+       DECLARE
+         last_sequence bigint;
+         last_hash text;
        BEGIN
          IF TG_OP = 'INSERT' AND TG_TABLE_NAME = 'audit_entries' THEN
-           IF EXISTS (SELECT 1 FROM audit_head WHERE sequence + 1 = NEW.sequence AND entry_hash = NEW.previous_hash)
-              OR EXISTS (SELECT 1 FROM audit_entries e, audit_head h
-                         WHERE e.sequence = NEW.sequence - 1 AND e.entry_hash = NEW.previous_hash
-                           AND h.sequence < e.sequence) THEN
+           SELECT sequence, entry_hash INTO last_sequence, last_hash FROM audit_head;
+           IF NEW.sequence > last_sequence + 1 THEN
+             last_sequence := NEW.sequence - 1;
+             SELECT entry_hash INTO last_hash FROM audit_entries WHERE sequence = last_sequence;
+           END IF;
+           IF NEW.sequence = last_sequence + 1 AND NEW.previous_hash = last_hash THEN
              RETURN NEW;
            END IF;
          ELSIF TG_OP = 'UPDATE' AND TG_TABLE_NAME = 'audit_head' THEN

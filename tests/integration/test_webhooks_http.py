@@ -20,7 +20,12 @@ HOOKS = "/api/v1/webhooks"
 @pytest.fixture
 def service_settings(service_settings: Settings) -> Settings:
     return service_settings.model_copy(
-        update={"run_worker": True, "webhook_networks": "127.0.0.0/8", "webhook_retry_s": 0.1, "webhook_timeout_s": 10.0}
+        update={
+            "run_worker": True,
+            "webhook_networks": "127.0.0.0/8",
+            "webhook_retry_s": 0.1,
+            "webhook_timeout_s": 10.0,
+        }
     )
 
 

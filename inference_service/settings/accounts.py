@@ -17,7 +17,7 @@ class AccountSettings(BaseModel):
         60,
         ge=1,
         le=3600,
-        description="seconds of the first lock of an account or address; every further failure doubles it, up to an hour",
+        description="seconds of the first lock of an account or address; each further failure doubles it, up to 1 h",
     )
     lockout_source_attempts: int = Field(
         30,

@@ -169,7 +169,7 @@ def test_full_disk_is_a_507_and_stores_nothing_by_halves(
 
 @pytest.mark.timeout(280)
 def test_limit_on_file_size_is_a_507_and_recovers(tiny_bundle: Path, tmp_path: Path, field_jpeg: bytes) -> None:
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))\n"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))\n"
     database = tmp_path / "limited.db"
     with ServerProcess(tiny_bundle, database, prelude=limit) as server:
         answered, response = _fill(server, field_jpeg)

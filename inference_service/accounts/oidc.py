@@ -1,3 +1,4 @@
+# ruff: noqa: E402 - a warning has to be silenced before the library that gives it is imported
 """OpenID Connect as the relying party: Authorization Code with PKCE, state and nonce; the protocol is authlib's.
 
 What the answers of the provider are held to: the issuer is the one of the settings, the ID token is signed by one of
@@ -9,11 +10,16 @@ from __future__ import annotations
 import hmac
 import json
 import time
+import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import httpx
 import structlog
+from authlib.deprecate import AuthlibDeprecationWarning
+
+# Said on import to everyone who starts the service; it is for those who write it.
+warnings.filterwarnings("ignore", "The httpx module is deprecated", AuthlibDeprecationWarning)
 from authlib.integrations.base_client.errors import OAuthError as ProviderRefusal
 from authlib.integrations.starlette_client import StarletteIntegration, StarletteOAuth2App
 from joserfc.errors import JoseError

@@ -52,7 +52,7 @@ demo: $(VENV)/.core ## find cells in a generated field; prints what it did and t
 	@$(BIN)/tamsoat demo --out var/demo
 
 test: $(VENV)/.all $(ASSETS) ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: $(VENV)/.all ## the full-length runs of kills, tampering and outages (an hour or more)
 	$(BIN)/python -m pytest -m long

@@ -15,6 +15,7 @@ import typer
 import uvicorn
 from rich.console import Console
 
+from tamsoat.inference_service.accounts.service import any_account_or_client
 from tamsoat.inference_service.app import create_app
 from tamsoat.inference_service.errors import EXIT_USAGE, TamsoatError
 from tamsoat.inference_service.runtime import open_runtime
@@ -56,7 +57,7 @@ def serve(
         console.print(f"  model     {runtime.bundle.folder} (digest {runtime.bundle.digest[:16]})")
         console.print(f"  provider  {runtime.engine.provider}")
         console.print(f"  database  {runtime.database.engine.url.render_as_string(hide_password=True)}")
-        if settings.access == "auto" and settings.listens_on_loopback:
+        if settings.access == "auto" and settings.listens_on_loopback and not any_account_or_client(runtime):
             console.print("  access    this machine without sign-in, until the first account or client exists")
         app = create_app(settings, runtime)
         server = Server(

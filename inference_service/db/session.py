@@ -24,6 +24,9 @@ from sqlalchemy.orm import Session
 from tamsoat.inference_service.errors import EXIT_OUTPUT, EXIT_USAGE, TamsoatError
 
 WRITE_OPTION = "tamsoat_write"
+SILENT_HOLDER_OPTION = "-c idle_in_transaction_session_timeout=20000"
+"""PostgreSQL ends a transaction whose process has said nothing for 20 s: a paused process, or a machine that lost its
+power, must not keep the others from the rows that it locked."""
 FULL_DISK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -193,7 +196,7 @@ def _make_engine(url: URL, wait_s: float, pool_size: int) -> Engine:
     try:
         return create_engine(
             url, pool_size=pool_size, max_overflow=0, pool_timeout=wait_s, pool_pre_ping=True, hide_parameters=True,
-            connect_args={"connect_timeout": max(1, int(wait_s))},
+            connect_args={"connect_timeout": max(1, int(wait_s)), "options": SILENT_HOLDER_OPTION},
         )  # fmt: skip
     except ModuleNotFoundError as error:
         raise DatabaseUrlError(f"the driver {error.name} is missing: pip install 'psycopg[binary]'") from error

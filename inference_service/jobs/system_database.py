@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 
+from tamsoat.inference_service.db.session import SILENT_HOLDER_OPTION
+
 SCHEMA = "dbos"
 APPLICATION = "tamsoat"
 VERSION = "1"
@@ -48,7 +50,7 @@ def open_engine(database_url: str, *, pool_size: int, wait_s: float) -> Engine:
         connect_args={
             "connect_timeout": max(1, int(wait_s)),
             "tcp_user_timeout": _SILENCE_MS,
-            "options": "-c idle_in_transaction_session_timeout=60000",
+            "options": SILENT_HOLDER_OPTION,
         },
     )
 

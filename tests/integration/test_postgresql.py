@@ -17,7 +17,7 @@ from tamsoat.inference_service.app import create_app
 from tamsoat.inference_service.audit import service
 from tamsoat.inference_service.audit.schemas import Verification
 from tamsoat.inference_service.db import migrations
-from tamsoat.inference_service.db.session import Database
+from tamsoat.inference_service.db.session import Database, DatabaseUnavailableError
 from tamsoat.inference_service.settings import Settings
 
 
@@ -88,3 +88,22 @@ def test_outage_is_a_503_and_passes(postgresql_cluster: Cluster, tiny_bundle: Pa
         postgresql_cluster.start()
         assert post().status_code == 200  # type: ignore[attr-defined]
         assert client.get("/readyz").status_code == 200
+
+
+def test_a_silent_holder_of_a_lock_is_ended(postgresql_url: str) -> None:
+    """A worker that is paused in the middle of a transaction must not stop the others for ever."""
+    database = Database(postgresql_url)
+    with database.read() as session:
+        limit = session.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one()
+    assert limit == "20s"
+    migrations.upgrade(database)
+    other = Database(postgresql_url)
+    with pytest.raises(DatabaseUnavailableError), database.write() as held:  # noqa: PT012
+        held.execute(text("SET LOCAL idle_in_transaction_session_timeout = '500ms'"))
+        service.append(held, event(1))
+        with other.write() as session:  # waits for the head of the log until the silent one is ended
+            service.append(session, event(2))
+    with other.read() as session:
+        assert service.verify(session) == Verification(1)
+    for opened in (database, other):
+        opened.close()

@@ -75,6 +75,7 @@ def taken(database: Database, jobs: Path, scratch: Path, advance: Advance) -> It
     target = scratch / Path(POSTGRESQL_DUMP).name
     with translated_errors(), database.engine.connect() as connection:
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))  # pg_dump takes its time
         exported = str(connection.execute(text("SELECT pg_export_snapshot()")).scalar_one())
         with Session(connection) as session:
             snapshot = _described(session, [(POSTGRESQL_DUMP, target)])

@@ -28,11 +28,13 @@ class Counting(Database):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.transactions = 0
+        self.held = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
 
     @contextmanager
     def write(self) -> Iterator[Session]:
+        self.held.set()
         self.gate.wait(10)
         self.transactions += 1
         with super().write() as session:
@@ -57,10 +59,13 @@ def test_readers_who_come_together_share_transactions(database_url: str) -> None
     migrations.upgrade(database)
     reads = ReadLog(database)
     before = database.transactions
+    database.held.clear()
     database.gate.clear()
     with ThreadPoolExecutor(40) as pool:
-        done = [pool.submit(reads.record, READER, Action.PATIENT_READ, f"patient:{number}") for number in range(40)]
-        while reads._queue.qsize() < 38:  # one batch of at least one event is held at the gate
+        done = [pool.submit(reads.record, READER, Action.PATIENT_READ, "patient:0")]
+        assert database.held.wait(10)  # the first is at the gate, alone
+        done += [pool.submit(reads.record, READER, Action.PATIENT_READ, f"patient:{number}") for number in range(1, 40)]
+        while reads._queue.qsize() < 39:
             threading.Event().wait(0.01)
         database.gate.set()
         for each in done:

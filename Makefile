@@ -36,7 +36,7 @@ $(VENV)/.all: $(VENV)/.core
 
 ASSETS := inference_service/web/static/assets/upload.js
 
-$(ASSETS): package-lock.json vite.config.js tsconfig.json $(wildcard inference_service/web/src/*.ts)
+$(ASSETS): package-lock.json vite.config.js tsconfig.json $(shell find inference_service/web/src -name "*.ts")
 	@if command -v npm >/dev/null 2>&1; then \
 		npm ci --no-audit --no-fund --loglevel=error && npm run --silent build -- --logLevel error; \
 	else \

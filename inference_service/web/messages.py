@@ -1,4 +1,7 @@
-"""Texts of the server-rendered pages: one catalogue for each language, all with the same keys."""
+"""Texts of the pages: one catalogue for each language, all with the same keys.
+
+A catalogue is put together from the files ``catalogues/<part>.<language>.json``, one part per group of pages.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ FOLDER = Path(__file__).resolve().parent / "catalogues"
 @cache
 def catalogue(language: str) -> Mapping[str, str]:
     """The texts of ``language`` by key."""
-    return MappingProxyType(json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8")))
+    texts: dict[str, str] = {}
+    for part in sorted(FOLDER.glob(f"*.{language}.json")):
+        texts |= json.loads(part.read_text(encoding="utf-8"))
+    return MappingProxyType(texts)
 
 
 def language_of(request: Request) -> str:

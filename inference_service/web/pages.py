@@ -164,14 +164,19 @@ def _moment(value: datetime) -> str:
     return value.astimezone(VIETNAM).strftime("%d/%m/%Y %H:%M")
 
 
-def render(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-    """A page in the reader's language."""
+def render(
+    request: Request, template: str, *, status: int = 200, texts_of: tuple[str, ...] = (), **values: Any
+) -> Response:
+    """A page in the reader's language.
+
+    ``texts_of``: beginnings of the keys whose texts the page's own module shows, besides those of every page.
+    """
     language = messages.language_of(request)
     texts = messages.catalogue(language)
     page = _environment().get_template(template)
     html = page.render(
         t=texts,
-        script_texts={key: text for key, text in texts.items() if key.startswith(SCRIPT_TEXTS)},
+        script_texts={key: text for key, text in texts.items() if key.startswith((*SCRIPT_TEXTS, *texts_of))},
         language=language,
         path=request.url.path,
         roles_of_people=ROLES_OF_PEOPLE,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,28 @@ MADE_UP = ("reason_", "action_", "confirm_")
 """Beginnings of keys that pages put together from a code, as they do with every key that has a dot."""
 
 
+PARTS = sorted({path.name.split(".")[0] for path in messages.FOLDER.glob("*.json")})
+
+
+def part_of(name: str, language: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads((messages.FOLDER / f"{name}.{language}.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_has_the_same_keys_in_both_languages_in_their_order(name: str) -> None:
+    vietnamese, english = (part_of(name, language) for language in messages.LANGUAGES)
+    assert list(vietnamese) == list(english) == sorted(vietnamese)
+
+
+def test_no_key_is_in_two_parts() -> None:
+    keys = [key for name in PARTS for key in part_of(name, "vi")]
+    assert [key for key, count in Counter(keys).items() if count > 1] == []
+
+
 def test_both_catalogues_have_the_same_keys_and_no_empty_text() -> None:
     vietnamese, english = (messages.catalogue(language) for language in messages.LANGUAGES)
-    assert list(vietnamese) == list(english) == sorted(vietnamese)
+    assert set(vietnamese) == set(english)
     assert [key for key in vietnamese if not vietnamese[key].strip() or not english[key].strip()] == []
     same = {key for key in vietnamese if vietnamese[key] == english[key]}
     assert same == set()

@@ -1,9 +1,9 @@
 /** The page that sends images and slides: one or many files, resumable, then the state of their analyses. */
-import { catalogues } from "./messages";
-import type { Messages } from "./messages";
-import { Row } from "./row";
-import type { Statements } from "./transfer";
-import { unfinished } from "./transfer";
+import { catalogues } from "../upload/messages";
+import type { Messages } from "../upload/messages";
+import { Row } from "../upload/row";
+import type { Statements } from "../upload/transfer";
+import { unfinished } from "../upload/transfer";
 
 const AT_ONCE = 2;
 const language = document.documentElement.lang === "en" ? "en" : "vi";

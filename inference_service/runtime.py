@@ -134,7 +134,9 @@ def open_runtime(settings: Settings) -> Runtime:
         database=database,
         store=open_store(settings),
         decoder=Decoder(decode_workers(settings), settings.decode_memory_mib, settings.decode_timeout_s),
-        read_log=ReadLog(Database(settings.database_url, wait_s=settings.database_wait_s, pool_size=1)),
+        read_log=ReadLog(
+            Database(settings.database_url, wait_s=settings.database_wait_s, pool_size=1, token=database.token)
+        ),
         tokens=AccessTokens(keyring, database, settings),
         client_keys=ClientKeys(settings),
         admission=Admission(settings.concurrent_requests, settings.queued_requests, metrics),

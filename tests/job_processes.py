@@ -19,7 +19,8 @@ from types import TracebackType
 from typing import Self
 
 import httpx
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.audit.tables import AuditEntry
@@ -264,9 +265,35 @@ def wait_until_done(database: Database, wait_s: float) -> float:
     """
     began_s = time.monotonic()
     while (left := open_jobs(database)) != 0:
-        assert time.monotonic() < began_s + wait_s, f"{left} jobs are still open after {wait_s:g} s"
+        late = time.monotonic() > began_s + wait_s
+        assert not late, f"{left} jobs are still open after {wait_s:g} s:\n{describe_open(database)}"
         time.sleep(0.1)
     return time.monotonic() - began_s
+
+
+_OPEN = {
+    "open jobs": "SELECT id, state, step, attempts, crashes, executor, started_at, updated_at FROM screenings "
+    "WHERE state IN ('queued', 'running')",
+    "workers": "SELECT * FROM workers",
+    "workflows": "SELECT workflow_uuid, status, executor_id, queue_name, recovery_attempts, "
+    "to_timestamp(updated_at / 1000), error FROM dbos.workflow_status WHERE status NOT IN ('SUCCESS', 'CANCELLED')",
+    "sessions": "SELECT pid, application_name, state, wait_event_type, wait_event, pg_blocking_pids(pid), "
+    "now() - state_change, left(query, 120) FROM pg_stat_activity WHERE datname = current_database() "
+    "AND state <> 'idle'",
+    "locks waited for": "SELECT pid, locktype, relation::regclass, mode FROM pg_locks WHERE NOT granted",
+}
+
+
+def describe_open(database: Database) -> str:
+    """What keeps jobs open, as far as the database knows, for the message of a failed test."""
+    lines = []
+    for what, query in _OPEN.items():
+        try:
+            with database.read() as session:
+                lines += [f"{what}: {dict(row._mapping)}" for row in session.execute(text(query))]
+        except (TamsoatError, SQLAlchemyError) as error:  # SQLite knows only the first two
+            lines.append(f"{what}: {type(error).__name__}")
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,11 @@ from tamsoat.inference_service.errors import EXIT_OUTPUT, EXIT_USAGE, TamsoatErr
 WRITE_OPTION = "tamsoat_write"
 SILENT_HOLDER_OPTION = "-c idle_in_transaction_session_timeout=20000"
 """PostgreSQL ends a transaction whose process has said nothing for 20 s: a paused process, or a machine that lost its
-power, must not keep the others from the rows that it locked."""
+power, must not keep the others from the rows that it locked. Workers do not wait for it, see ``jobs.repository.fence``.
+"""
+PASSING_STATES = ("25P03", "40001", "40P01", "55P03", "57P01", "57P02", "57P03")
+"""SQLSTATEs of PostgreSQL by which a transaction ends without a fault of its own: silent for too long, serialization,
+deadlock, a lock that did not become free in time, ended by an administrator or by other workers, crash, starting."""
 FULL_DISK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -88,18 +93,22 @@ class Database:
     """One connection pool; hands out reading and writing transactions.
 
     Thread-safe. ``wait_s`` bounds every wait for a lock or for a connection. A SQLite file is created where it
-    is missing, unless ``must_exist``.
+    is missing, unless ``must_exist``. ``token`` (a UUID) marks the sessions of one start of a process on PostgreSQL,
+    see :func:`session_name`; pools of one process share it.
 
     Raises:
         DatabaseUrlError: the URL is malformed, its driver is missing, or its folder cannot be made.
         DatabaseMissingError: the SQLite file is missing and ``must_exist`` was asked for.
     """
 
-    def __init__(self, url: str, *, wait_s: float = 10.0, pool_size: int = 10, must_exist: bool = False) -> None:
+    def __init__(
+        self, url: str, *, wait_s: float = 10.0, pool_size: int = 10, must_exist: bool = False, token: str | None = None
+    ) -> None:
         parsed = _parse(url)
         if must_exist and parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
             raise DatabaseMissingError(f"{parsed.database}: no such database; check TAMSOAT_DATABASE_URL")
-        self.engine = _make_engine(parsed, wait_s, pool_size)
+        self.token = token or str(uuid.uuid4())
+        self.engine = _make_engine(parsed, wait_s, pool_size, self.token)
         self._writing = self.engine.execution_options(**{WRITE_OPTION: True})
 
     @contextmanager
@@ -161,10 +170,10 @@ def translate(error: DBAPIError) -> TamsoatError | None:
         return UnstorableTextError("a text must not hold the character NUL")
     if getattr(origin, "sqlstate", None) in ("53100", "53200"):
         return StorageFullError(StorageFullError.DETAIL)
-    if error.connection_invalidated or type(origin).__name__ in (
-        "OperationalError",
-        "InterfaceError",
-        "AdminShutdown",
+    if (
+        error.connection_invalidated
+        or getattr(origin, "sqlstate", None) in PASSING_STATES
+        or type(origin).__name__ in ("OperationalError", "InterfaceError")
     ):
         return DatabaseUnavailableError("the database does not answer; try again in a moment")
     return None
@@ -190,13 +199,21 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _make_engine(url: URL, wait_s: float, pool_size: int) -> Engine:
+def session_name(token: str) -> str:
+    """What PostgreSQL calls the sessions of a process (``application_name``; it keeps 63 bytes)."""
+    return f"tamsoat {token}"
+
+
+def _make_engine(url: URL, wait_s: float, pool_size: int, token: str) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _make_sqlite_engine(url, wait_s, pool_size)
     try:
         return create_engine(
             url, pool_size=pool_size, max_overflow=0, pool_timeout=wait_s, pool_pre_ping=True, hide_parameters=True,
-            connect_args={"connect_timeout": max(1, int(wait_s)), "options": SILENT_HOLDER_OPTION},
+            connect_args={
+                "connect_timeout": max(1, int(wait_s)), "application_name": session_name(token),
+                "options": f"{SILENT_HOLDER_OPTION} -c lock_timeout={max(1, int(wait_s * 1000))}",
+            },
         )  # fmt: skip
     except ModuleNotFoundError as error:
         raise DatabaseUrlError(f"the driver {error.name} is missing: pip install 'psycopg[binary]'") from error

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import CursorResult, delete, func, select, update
+from sqlalchemy import CursorResult, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
+from tamsoat.inference_service.db.session import session_name
 from tamsoat.inference_service.jobs.tables import Worker
+
+BURIAL_WAIT_S = 3
+"""A worker that is paused but not yet silent for long enough may hold what the burial of another one needs."""
 
 
 def now(session: Session) -> datetime:
@@ -33,6 +37,37 @@ def silent(session: Session, timeout_s: float) -> list[Worker]:
     """Workers that were not seen for ``timeout_s`` seconds."""
     limit = now(session) - timedelta(seconds=timeout_s)
     return list(session.scalars(select(Worker).where(Worker.seen_at < limit)))
+
+
+def fence(session: Session, worker: Worker) -> int:
+    """End the database sessions of a worker that is still as silent as ``worker`` says; how many there were.
+
+    A paused process keeps its locks, and once it is continued may go on in the middle of a transaction. Waits for
+    nothing, and may be done by several at once. SQLite has no sessions, and its one process is not buried by itself.
+
+    Raises:
+        sqlalchemy.exc.ProgrammingError: PostgreSQL does not let us.
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return 0
+    ended = text(
+        "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a, workers w WHERE a.datname = current_database() "
+        "AND a.application_name = :name AND a.pid <> pg_backend_pid() "
+        "AND w.executor_id = :executor_id AND w.incarnation = :incarnation AND w.seen_at = :seen_at"
+    )
+    values = {
+        "name": session_name(worker.incarnation),
+        "executor_id": worker.executor_id,
+        "incarnation": worker.incarnation,
+        "seen_at": worker.seen_at,
+    }
+    return len(session.execute(ended, values).all())
+
+
+def wait_briefly(session: Session) -> None:
+    """Let this transaction give up soon where another one is in its way (PostgreSQL)."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text(f"SET LOCAL lock_timeout = '{BURIAL_WAIT_S}s'"))
 
 
 def bury(session: Session, worker: Worker) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 
-from tamsoat.inference_service.db.session import SILENT_HOLDER_OPTION
+from tamsoat.inference_service.db.session import SILENT_HOLDER_OPTION, session_name
 
 SCHEMA = "dbos"
 APPLICATION = "tamsoat"
@@ -32,8 +32,8 @@ def jobs_file(database_url: str) -> Path | None:
     return path.with_name(f"{path.stem}.jobs.db")
 
 
-def open_engine(database_url: str, *, pool_size: int, wait_s: float) -> Engine:
-    """An engine on DBOS's tables, to be handed to DBOS and disposed of after it."""
+def open_engine(database_url: str, *, pool_size: int, wait_s: float, token: str) -> Engine:
+    """An engine on DBOS's tables, to be handed to DBOS and disposed of after it; ``token`` as in ``Database``."""
     path = jobs_file(database_url)
     if path is not None:
         engine = create_engine(f"sqlite:///{path}", pool_size=pool_size, max_overflow=0, hide_parameters=True)
@@ -50,6 +50,7 @@ def open_engine(database_url: str, *, pool_size: int, wait_s: float) -> Engine:
         connect_args={
             "connect_timeout": max(1, int(wait_s)),
             "tcp_user_timeout": _SILENCE_MS,
+            "application_name": session_name(token),
             "options": SILENT_HOLDER_OPTION,
         },
     )

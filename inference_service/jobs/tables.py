@@ -18,7 +18,7 @@ class Worker(Base):
     executor_id: Mapped[str] = mapped_column(String(100), primary_key=True)
     """DBOS executor id: the same after a restart, never shared by two live processes."""
     incarnation: Mapped[str] = mapped_column(String(36))
-    """UUID of this start of the process; a beat counts only while the row still names it."""
+    """UUID of this start of the process, also the token of its sessions; a beat counts only while the row names it."""
     folder: Mapped[str] = mapped_column(String(36))
     """Token of the data folder whose lock the process holds: the id cannot be alive twice on one folder."""
     host: Mapped[str] = mapped_column(String(255))

@@ -29,7 +29,6 @@ POLL_S = 0.2
 BATCH = 100
 """Waiting jobs handed to DBOS at a time: the most urgent ones of the table, so that an urgent one passes the rest."""
 REMEMBER_S = 60.0
-RECOVER_S = 30.0
 ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 log = structlog.get_logger("tamsoat.jobs")
@@ -67,8 +66,11 @@ class JobWorker:
             self._identity.release()
             raise
         self._begin("jobs-dispatch", self._dispatch)
-        self._begin("jobs-heartbeat", self._every(settings.worker_heartbeat_s, self._liveness.beat))
-        self._begin("jobs-recover", self._every(RECOVER_S, self._liveness.recover))
+        # Three threads: whoever waits for a lock of a paused worker must keep nobody from beating, nor from ending it.
+        beat_s = settings.worker_heartbeat_s
+        self._begin("jobs-heartbeat", self._every(beat_s, self._liveness.beat))
+        self._begin("jobs-bury", self._every(beat_s, self._liveness.bury_silent))
+        self._begin("jobs-recover", self._every(beat_s, self._liveness.recover_when_due))
         self._begin("jobs-cleanup", self._every(cleanup.EVERY_S, cleanup.forget_finished))
         for task in loaded.periodic:
             self._begin(f"jobs-{task.name}", self._every(task.every_s, partial(task.run, runtime)))
@@ -105,7 +107,10 @@ class JobWorker:
         dbos_log.to_structlog()
         activity.open(self.executor_id, limits)
         self._system = system_database.open_engine(
-            settings.database_url, pool_size=8 + 2 * sum(limits.values()), wait_s=settings.database_wait_s
+            settings.database_url,
+            pool_size=8 + 2 * sum(limits.values()),
+            wait_s=settings.database_wait_s,
+            token=self._runtime.database.token,
         )
         DBOS(
             config={

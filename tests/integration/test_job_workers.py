@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from bad_inputs import good_jpeg
 from job_outage import run_outage
-from job_processes import Load, Program, Starter, examine, free_port, listen_by_webhook, wait_until_done
+from job_processes import Load, Program, Starter, describe_open, examine, free_port, listen_by_webhook, wait_until_done
 from postgresql_cluster import programs, running_cluster
-from sqlalchemy import select
+from sqlalchemy import select, text
+from waiting import WAIT_S, wait_until
 
+from tamsoat.inference_service.audit import service as audit
+from tamsoat.inference_service.audit.schemas import Action, Event, Verification
 from tamsoat.inference_service.db import migrations
-from tamsoat.inference_service.db.session import Database
+from tamsoat.inference_service.db.session import Database, DatabaseUnavailableError, session_name
 from tamsoat.inference_service.jobs import identity
 from tamsoat.inference_service.jobs.identity import WorkerIdTakenError
 from tamsoat.inference_service.jobs.liveness import Liveness
@@ -36,45 +41,98 @@ def test_the_same_name_on_another_machine_is_refused_while_it_lives(database_url
     database = Database(database_url)
     migrations.upgrade(database)
     with identity.claim(tmp_path / "a", "mine") as here, identity.claim(tmp_path / "b", "mine") as there:
-        Liveness(database, here, 1, timeout_s=0.5).join()
+        Liveness(database, here, 1, timeout_s=3600).join()
         with pytest.raises(WorkerIdTakenError):
-            Liveness(database, there, 1, timeout_s=0.5).join()
-        Liveness(database, here, 1, timeout_s=0.5).join()  # its own restart
-        time.sleep(0.6)
-        Liveness(database, there, 1, timeout_s=0.5).join()
+            Liveness(database, there, 1, timeout_s=3600).join()
+        Liveness(database, here, 1, timeout_s=3600).join()  # its own restart
+        time.sleep(0.2)
+        Liveness(database, there, 1, timeout_s=0.1).join()
     database.close()
 
 
-def test_only_a_worker_that_has_been_steady_buries_others(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Liveness, "recover", lambda self: None)
-    database = Database(database_url)
+def test_only_a_worker_that_has_been_steady_buries_others(database_url: str, tmp_path: Path) -> None:
+    database, second_database = Database(database_url), Database(database_url)
     migrations.upgrade(database)
 
-    def names() -> set[str]:
-        with database.read() as session:
-            return set(session.scalars(select(Worker.executor_id)))
-
     with identity.claim(tmp_path, "a") as a, identity.claim(tmp_path, "b") as b:
-        first, second = (Liveness(database, who, 1, timeout_s=0.4) for who in (a, b))
+        first, second = Liveness(database, a, 1, timeout_s=1), Liveness(second_database, b, 1, timeout_s=1)
         first.join()
         second.join()
-        time.sleep(0.5)  # nobody beats: the database was away
+        time.sleep(1.2)  # nobody beats: the database was away
         first.beat()
-        assert names() == {"a", "b"}
-        for _ in range(5):
-            time.sleep(0.1)
+        first.bury_silent()
+        assert workers(database) == {"a", "b"}
+
+        def buried() -> bool:
             first.beat()
-        assert names() == {"a"}
+            first.bury_silent()
+            return workers(database) == {"a"}
+
+        wait_until(buried)
         second.beat()  # it was only paused
-        assert names() == {"a", "b"}
+        assert workers(database) == {"a", "b"}
         second.leave()
-        assert names() == {"a"}
-    database.close()
+        assert workers(database) == {"a"}
+    for opened in (database, second_database):
+        opened.close()
 
 
-@pytest.mark.timeout(120)
+def test_a_buried_worker_holds_no_lock_any_more(postgresql_url: str, tmp_path: Path) -> None:
+    """Paused in two transactions, one of which waits for the other: both are ended at its burial, not one by one."""
+    paused, steady = Database(postgresql_url, wait_s=WAIT_S), Database(postgresql_url)
+    migrations.upgrade(steady)
+    entry = Event("system", Action.SERVICE_START, "service:test")
+
+    def in_the_middle() -> None:
+        with paused.write() as session:
+            session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            audit.append(session, entry)
+            assert ended.wait(WAIT_S)
+
+    ended = threading.Event()
+    with (
+        identity.claim(tmp_path, "a") as a,
+        identity.claim(tmp_path, "b") as b,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        silent, alive = Liveness(paused, a, 1, timeout_s=1), Liveness(steady, b, 1, timeout_s=1)
+        silent.join()
+        alive.join()
+        held = [pool.submit(in_the_middle) for _ in range(2)]
+        wait_until(lambda: sessions(steady, paused.token) == {("active", "Lock"), ("idle in transaction", "Client")})
+
+        def buried() -> bool:
+            alive.beat()
+            alive.bury_silent()
+            return workers(steady) == {"b"}
+
+        wait_until(buried)
+        with steady.write() as session:
+            audit.append(session, entry)
+        ended.set()
+        for one in held:
+            with pytest.raises(DatabaseUnavailableError):
+                one.result(WAIT_S)
+    with steady.read() as session:
+        assert audit.verify(session) == Verification(2)  # the burial, and the entry after it
+    for database in (paused, steady):
+        database.close()
+
+
+def sessions(database: Database, token: str) -> set[tuple[str, str]]:
+    """What the sessions of a process do that are in a transaction."""
+    query = "SELECT state, wait_event_type FROM pg_stat_activity WHERE application_name = :name AND state <> 'idle'"
+    with database.read() as session:
+        return {(row[0], row[1]) for row in session.execute(text(query), {"name": session_name(token)})}
+
+
+def workers(database: Database) -> set[str]:
+    """Who counts as alive."""
+    with database.read() as session:
+        return set(session.scalars(select(Worker.executor_id)))
+
+
+@pytest.mark.timeout(600)
 def test_a_dead_and_a_paused_worker_are_replaced(tiny_bundle: Path, tmp_path: Path, postgresql_url: str) -> None:
     port = free_port()
     settings: dict[str, object] = {
@@ -95,31 +153,23 @@ def test_a_dead_and_a_paused_worker_are_replaced(tiny_bundle: Path, tmp_path: Pa
         ]
         with workers[0] as dead, workers[1] as paused, workers[2]:
             with Load(f"http://127.0.0.1:{port}", [good_jpeg()]) as load:
-                while len(load.accepted) < 15:
-                    time.sleep(0.01)
+                wait_until(lambda: len(load.accepted) >= 15)
                 dead.kill()
                 os.kill(paused.pid, signal.SIGSTOP)
-                wait_for_burial(database, {"c"})
-            wait_until_done(database, 60)
+                wait_for_alive(database, {"c"})
+            wait_until_done(database, WAIT_S)
             os.kill(paused.pid, signal.SIGCONT)
-            wait_for_burial(database, {"b", "c"})
-            time.sleep(0.5)
+            wait_for_alive(database, {"b", "c"})
+            time.sleep(0.5)  # what it had half done
             verdict = examine(database, load.accepted)
     assert verdict.clean, verdict
-    assert verdict.takeovers == 2
+    assert verdict.takeovers >= 2  # on a busy machine a worker may be slow to beat, too
     database.close()
 
 
-def wait_for_burial(database: Database, left: set[str]) -> None:
-    """Until exactly ``left`` count as alive."""
-    deadline_s = time.monotonic() + 30
-    while True:
-        with database.read() as session:
-            names = set(session.scalars(select(Worker.executor_id)))
-        if names == left:
-            return
-        assert time.monotonic() < deadline_s, names
-        time.sleep(0.05)
+def wait_for_alive(database: Database, names: set[str]) -> None:
+    """Until exactly these count as alive."""
+    wait_until(lambda: workers(database) == names, what=lambda: describe_open(database))
 
 
 @pytest.mark.timeout(180)

@@ -8,20 +8,22 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from bad_inputs import png_bomb, truncated_jpeg
 from sqlalchemy import delete, select
 from starlette.testclient import TestClient
+from waiting import WAIT_S, wait_until
 
+from tamsoat.inference_service.app import create_app
 from tamsoat.inference_service.audit import repository as audit_repository
 from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.screening import outcome, workflow
 from tamsoat.inference_service.screening.outcome import Outcome
 from tamsoat.inference_service.screening.tables import Analysis, Finding, Screening
+from tamsoat.inference_service.settings import Settings
 from tamsoat.inference_service.slides.errors import DecodeCrashedError
 from tamsoat.inference_service.storage.store import StorageUnavailableError
 
@@ -52,22 +54,27 @@ def state_of(client: TestClient, analysis_id: str) -> dict[str, Any]:
 
 def wait_for(client: TestClient, analysis_id: str, *states: str) -> dict[str, Any]:
     """The analysis once it is in one of ``states``."""
-    deadline_s = time.monotonic() + 20
-    while (answer := state_of(client, analysis_id))["state"] not in states:
-        assert time.monotonic() < deadline_s, answer
-        time.sleep(0.05)
-    return answer
+    answers: list[dict[str, Any]] = []
+
+    def there() -> bool:
+        answers[:] = [state_of(client, analysis_id)]
+        return answers[0]["state"] in states
+
+    wait_until(there, what=lambda: answers)
+    return answers[0]
 
 
 def wait_for_workflows(analysis_ids: Iterable[str], status: str) -> None:
     """Until DBOS has the first attempt of each in ``status``."""
     from dbos import DBOS
 
-    deadline_s = time.monotonic() + 20
-    for analysis_id in analysis_ids:
-        while (found := DBOS.get_workflow_status(f"screening:{analysis_id}:1")) is None or found.status != status:
-            assert time.monotonic() < deadline_s, (analysis_id, found)
-            time.sleep(0.05)
+    names = [f"screening:{analysis_id}:1" for analysis_id in analysis_ids]
+
+    def found() -> list[str]:
+        rows = DBOS.list_workflows(workflow_ids=names, load_input=False, load_output=False) if names else []
+        return [row.status for row in rows]
+
+    wait_until(lambda: found() == [status] * len(names), what=found)
 
 
 def runtime_of(client: TestClient) -> Runtime:
@@ -99,6 +106,24 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, thr
         yield there, go
     finally:
         go.set()
+
+
+@contextmanager
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Semaphore]:
+    """Jobs stop inside the engine; each release lets one of them end."""
+    real, finish = workflow.service.analyse, threading.Semaphore(0)
+
+    def slow(*arguments: Any) -> Any:
+        progress: Callable[..., None] = arguments[-1]
+        while not finish.acquire(timeout=0.02):
+            progress(1, 4)
+        return real(*arguments)
+
+    monkeypatch.setattr(workflow.service, "analyse", slow)
+    try:
+        yield finish
+    finally:
+        finish.release(1_000)
 
 
 def test_a_slide_becomes_a_result_with_one_audit_entry(working_client: TestClient, field_jpeg: bytes) -> None:
@@ -172,7 +197,7 @@ def test_trouble_that_passes_is_waited_for(
 def test_cancel_and_retry(working_client: TestClient, field_jpeg: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     with held(monkeypatch) as (there, go):
         first, second, waiting = (send(working_client, different(field_jpeg)) for _ in range(3))
-        assert there.wait(20)
+        assert there.wait(WAIT_S)
         wait_for(working_client, second, "running")
         # Two run at once, so the third has to wait and is cancelled where it stands.
         answer = working_client.post(f"{ANALYSES}/{waiting}/cancel")
@@ -193,20 +218,25 @@ def test_cancel_and_retry(working_client: TestClient, field_jpeg: bytes, monkeyp
 
 
 def test_stat_comes_before_urgent_before_routine(
-    working_client: TestClient, field_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+    service_settings: Settings, field_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with held(monkeypatch) as (there, go):
-        busy = [send(working_client, different(field_jpeg)) for _ in range(4)]  # two run, two are at hand
-        assert there.wait(20)
+    settings = service_settings.model_copy(update={"run_worker": True, "worker_concurrency": 1})
+    with one_by_one(monkeypatch) as finish, TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
+        busy = [send(client, different(field_jpeg)) for _ in range(2)]  # one runs, one is at hand
         wait_for_workflows(busy, "PENDING")
-        waiting = {p: send(working_client, different(field_jpeg), priority=p) for p in ("routine", "urgent", "stat")}
+        sent = {p: send(client, different(field_jpeg), priority=p) for p in ("routine", "urgent", "stat")}
+        waiting = dict(sent)
         wait_for_workflows(waiting.values(), "ENQUEUED")
-        go.set()
-        for analysis_id in (*busy, *waiting.values()):
-            wait_for(working_client, analysis_id, "completed")
-    with runtime_of(working_client).database.read() as session:
-        began = {row.id: row.started_at for row in session.execute(select(Screening.id, Screening.started_at))}
-    order = sorted(waiting, key=lambda priority: str(began[waiting[priority]]))
+        for priority in ("stat", "urgent", "routine"):
+            finish.release()  # each end makes room for exactly one of those that wait
+            wait_for_workflows([waiting.pop(priority)], "PENDING")
+            wait_for_workflows(waiting.values(), "ENQUEUED")
+        finish.release(2)
+        for analysis_id in (*busy, *sent.values()):
+            wait_for(client, analysis_id, "completed")
+        with runtime_of(client).database.read() as session:
+            began = {row.id: row.started_at for row in session.execute(select(Screening.id, Screening.started_at))}
+    order = sorted(sent, key=lambda priority: str(began[sent[priority]]))
     assert order == ["stat", "urgent", "routine"]
 
 
@@ -243,7 +273,7 @@ def test_events_end_with_the_final_state(
 ) -> None:
     with held(monkeypatch) as (there, go):
         analysis_id = send(working_client, field_jpeg)
-        assert there.wait(20)
+        assert there.wait(WAIT_S)
         timer = threading.Timer(1.0, go.set)
         timer.start()
         with working_client.stream("GET", f"{ANALYSES}/{analysis_id}/events") as response:
@@ -290,15 +320,13 @@ def test_list_is_narrowed_by_every_filter(working_client: TestClient, field_jpeg
 
 
 def test_a_stop_hands_running_jobs_back(
-    tiny_bundle: Path, service_settings: Any, field_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+    service_settings: Settings, field_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tamsoat.inference_service.app import create_app
-
     settings = service_settings.model_copy(update={"run_worker": True, "shutdown_grace_s": 0})
     with held(monkeypatch) as (there, go):
         with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
             ids = [send(client, different(field_jpeg)) for _ in range(3)]
-            assert there.wait(20)
+            assert there.wait(WAIT_S)
             began_s = time.monotonic()
         assert time.monotonic() - began_s < 5
         go.set()

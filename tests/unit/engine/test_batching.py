@@ -10,21 +10,27 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from waiting import WAIT_S, wait_until
 
 from tamsoat.inference_service.engine.batching import BatchingWorker
 from tamsoat.inference_service.engine.errors import EngineBusyError, EngineClosedError
 
 
 class Recorder:
-    """Stands for the network: the answer of a tile is its first value; remembers the batch sizes."""
+    """Stands for the network: the answer of a tile is its first value; remembers the batch sizes.
 
-    def __init__(self, delay_s: float = 0.0) -> None:
+    Nothing is answered before ``go`` is set.
+    """
+
+    def __init__(self, *, held: bool = False) -> None:
         self.sizes: list[int] = []
-        self.delay_s = delay_s
+        self.go = threading.Event()
+        if not held:
+            self.go.set()
 
     def __call__(self, tiles: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
         self.sizes.append(len(tiles))
-        time.sleep(self.delay_s)
+        assert self.go.wait(WAIT_S)
         if (tiles[:, 0, 0, 1] == 99).any():
             raise RuntimeError("poisoned tile")
         return [tiles[:, 0, 0, :1].astype(np.float32) for _ in outputs]
@@ -46,17 +52,20 @@ def test_a_lone_caller_is_answered_in_order_and_in_pieces_of_a_batch() -> None:
 
 
 def test_concurrent_callers_share_batches_and_get_their_own_rows() -> None:
-    recorder = Recorder(delay_s=0.02)
+    recorder = Recorder(held=True)
     worker = BatchingWorker(recorder, batch_tiles=8)
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda n: worker.run(_tiles([n, n + 100]), ("a", "b")), range(16)))
+        calls = [pool.submit(worker.run, _tiles([0, 100]), ("a", "b"))]
+        wait_until(lambda: recorder.sizes)  # the network is at work; the others come meanwhile
+        calls += [pool.submit(worker.run, _tiles([n, n + 100]), ("a", "b")) for n in range(1, 16)]
+        wait_until(lambda: worker.waiting_tiles == 30)
+        recorder.go.set()
+        answers = [call.result(timeout=WAIT_S) for call in calls]
     worker.close()
     for n, (first, second) in enumerate(answers):
         assert first[:, 0].tolist() == [n, n + 100]
         assert second[:, 0].tolist() == [n, n + 100]
-    assert sum(recorder.sizes) == 32
-    assert len(recorder.sizes) <= 8
-    assert max(recorder.sizes) == 8
+    assert recorder.sizes == [2, 8, 8, 8, 6]
 
 
 def test_different_shapes_and_outputs_never_share_a_batch() -> None:
@@ -77,7 +86,7 @@ def test_different_shapes_and_outputs_never_share_a_batch() -> None:
 
 
 def test_an_error_reaches_only_the_caller_whose_tiles_caused_it() -> None:
-    recorder = Recorder(delay_s=0.02)
+    recorder = Recorder(held=True)
     worker = BatchingWorker(recorder, batch_tiles=8)
 
     def call(n: int) -> float | str:
@@ -89,7 +98,12 @@ def test_an_error_reaches_only_the_caller_whose_tiles_caused_it() -> None:
             return str(error)
 
     with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(call, range(12)))
+        calls = [pool.submit(call, 0)]
+        wait_until(lambda: recorder.sizes)
+        calls += [pool.submit(call, n) for n in range(1, 12)]
+        wait_until(lambda: worker.waiting_tiles == 11)
+        recorder.go.set()
+        answers = [one.result(timeout=WAIT_S) for one in calls]
     assert answers == ["poisoned tile" if n in (3, 7) else float(n) for n in range(12)]
     assert worker.run(_tiles([5]), ("a",))[0][0, 0] == 5
     worker.close()
@@ -108,22 +122,23 @@ def test_a_request_that_fails_half_way_leaves_no_tiles_behind() -> None:
 
 
 def test_the_queue_is_bounded() -> None:
-    release = threading.Event()
+    started, release = threading.Event(), threading.Event()
 
     def run(tiles: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
-        release.wait(10)
+        started.set()
+        release.wait(WAIT_S)
         return [np.zeros((len(tiles), 1), dtype=np.float32) for _ in outputs]
 
     worker = BatchingWorker(run, batch_tiles=1, queue_tiles=2, wait_s=0.05)
-    with ThreadPoolExecutor(4) as pool:
-        first = [pool.submit(worker.run, _tiles([n]), ("a",)) for n in range(3)]
-        deadline = time.monotonic() + 5
-        while worker.waiting_tiles < 2 and time.monotonic() < deadline:
-            time.sleep(0.005)
+    with ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(worker.run, _tiles([0]), ("a",))]
+        assert started.wait(WAIT_S)  # from now on its tile waits no more
+        calls += [pool.submit(worker.run, _tiles([n]), ("a",)) for n in (1, 2)]
+        wait_until(lambda: worker.waiting_tiles == 2)
         with pytest.raises(EngineBusyError, match="try later"):
             worker.run(_tiles([9]), ("a",))
         release.set()
-        assert [len(future.result(timeout=10)) for future in first] == [1, 1, 1]
+        assert [len(call.result(timeout=WAIT_S)) for call in calls] == [1, 1, 1]
     worker.close()
 
 
@@ -132,21 +147,21 @@ def test_closing_refuses_what_waits_and_what_comes() -> None:
 
     def run(tiles: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
         started.set()
-        release.wait(10)
+        release.wait(WAIT_S)
         return [np.zeros((len(tiles), 1), dtype=np.float32) for _ in outputs]
 
     worker = BatchingWorker(run, batch_tiles=1)
     with ThreadPoolExecutor(3) as pool:
         in_flight = pool.submit(worker.run, _tiles([1]), ("a",))
-        started.wait(10)
+        assert started.wait(WAIT_S)
         waiting = pool.submit(worker.run, _tiles([2]), ("a",))
-        while worker.waiting_tiles < 1:
-            time.sleep(0.005)
+        wait_until(lambda: worker.waiting_tiles == 1)
         closing = pool.submit(worker.close)
+        wait_until(lambda: worker._closed)
         release.set()
-        closing.result(timeout=10)
-        assert len(in_flight.result(timeout=10)) == 1
+        closing.result(timeout=WAIT_S)
+        assert len(in_flight.result(timeout=WAIT_S)) == 1
         with pytest.raises(EngineClosedError):
-            waiting.result(timeout=10)
+            waiting.result(timeout=WAIT_S)
     with pytest.raises(EngineClosedError):
         worker.run(_tiles([3]), ("a",))

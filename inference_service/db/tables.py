@@ -10,6 +10,8 @@ from tamsoat.inference_service.jobs import tables as job_tables
 from tamsoat.inference_service.operations import tables as operation_tables
 from tamsoat.inference_service.orders import tables as order_tables
 from tamsoat.inference_service.patients import tables as patient_tables
+from tamsoat.inference_service.reports import report_tables
+from tamsoat.inference_service.reviews import tables as review_tables
 from tamsoat.inference_service.screening import tables as screening_tables
 from tamsoat.inference_service.transport import idempotency_tables
 from tamsoat.inference_service.uploads import tables as upload_tables
@@ -25,6 +27,8 @@ __all__ = [
     "operation_tables",
     "order_tables",
     "patient_tables",
+    "report_tables",
+    "review_tables",
     "screening_tables",
     "upload_tables",
     "webhook_tables",

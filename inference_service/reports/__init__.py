@@ -1,0 +1,1 @@
+"""Signed readings and the reports made of them."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tamsoat.inference_service.accounts import client_tables
 from tamsoat.inference_service.accounts import tables as account_tables
 from tamsoat.inference_service.audit import tables as audit_tables
+from tamsoat.inference_service.cases import tables as case_tables
+from tamsoat.inference_service.consultations import tables as consultation_tables
 from tamsoat.inference_service.db.base import Base
 from tamsoat.inference_service.jobs import tables as job_tables
 from tamsoat.inference_service.operations import tables as operation_tables
@@ -20,7 +22,9 @@ from tamsoat.inference_service.webhooks import tables as webhook_tables
 __all__ = [
     "account_tables",
     "audit_tables",
+    "case_tables",
     "client_tables",
+    "consultation_tables",
     "idempotency_tables",
     "job_tables",
     "metadata",

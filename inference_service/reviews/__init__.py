@@ -1,0 +1,1 @@
+"""What people say of single cells, and what they have looked at."""

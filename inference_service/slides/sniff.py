@@ -38,6 +38,10 @@ _MEDIA_TYPES = {
     "WEBP": "image/webp",
 }
 DICOM = "application/dicom"
+TIFF = "image/tiff"
+ZIP = "application/zip"
+PLAIN_IMAGES = ("image/jpeg", "image/png", "image/bmp", "image/webp")
+"""Types that never hold a whole slide's pyramid."""
 SUFFIXES = {**{kind: f".{kind.partition('/')[2]}" for kind in _MEDIA_TYPES.values()}, DICOM: ".dcm"}
 """Ending of a file name for each type that can be stored; ``.jpeg``, ``.tiff`` (also BigTIFF and SVS), ``.dcm``, …"""
 

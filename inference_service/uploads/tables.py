@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Boolean, Float, ForeignKey, Index, String
+from sqlalchemy import BigInteger, Boolean, Float, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tamsoat.inference_service.db.base import Base, UtcDateTime
+
+
+READY, NEEDS_SCALE, BUILDING, UNREADABLE = "ready", "needs-scale", "building", "unreadable"
+CONDITIONS = (READY, NEEDS_SCALE, BUILDING, UNREADABLE)
+"""Of a slide: can be read; waits for somebody to state its scale; its pyramid is being built; cannot be read."""
 
 
 class Slide(Base):
@@ -29,8 +34,25 @@ class Slide(Base):
     bytes: Mapped[int] = mapped_column(BigInteger())
     media_type: Mapped[str] = mapped_column(String(64))
     """Decided by content: ``image/jpeg``, ``image/tiff``, ``application/dicom``, …"""
-    mpp: Mapped[float] = mapped_column(Float(53))
-    """Micrometres per pixel, as stated."""
+    mpp: Mapped[float | None] = mapped_column(Float(53))
+    """Micrometres per level-0 pixel; None: neither stated nor in the file (condition ``needs-scale``)."""
+    mpp_source: Mapped[str] = mapped_column(String(16), default="stated")
+    """``stated`` by a person or system, or read from the ``file``."""
+    width_px: Mapped[int | None] = mapped_column(Integer)
+    height_px: Mapped[int | None] = mapped_column(Integer)
+    """Of level 0; None: not looked at yet, or unreadable."""
+    format: Mapped[str | None] = mapped_column(String(64))
+    """How it is opened (``field``, ``openslide:aperio``, ``dicom``, …)."""
+    objective: Mapped[float | None] = mapped_column(Float(53))
+    """Nominal magnification, as the file says."""
+    planes: Mapped[int] = mapped_column(Integer, default=1)
+    """Focal planes."""
+    condition: Mapped[str] = mapped_column(String(16), default="ready")
+    """One of :data:`CONDITIONS`."""
+    pyramid_sha256: Mapped[str | None] = mapped_column(String(64), index=True)
+    """Digest in the content store of the pyramid that was built from it; None: it needs none, or has none yet."""
+    case_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    """The case it belongs to; set by the service of cases."""
     order_id: Mapped[str | None] = mapped_column(String(36), index=True)
     analysis_id: Mapped[str | None] = mapped_column(String(36))
     """The screening that was requested when it arrived."""
@@ -56,7 +78,8 @@ class Upload(Base):
     expected_bytes: Mapped[int] = mapped_column(BigInteger())
     received_bytes: Mapped[int] = mapped_column(BigInteger())
     """How many bytes are durably in the file; what is there beyond was not acknowledged and is cut off."""
-    mpp: Mapped[float] = mapped_column(Float(53))
+    mpp: Mapped[float | None] = mapped_column(Float(53))
+    """As stated; None: the scale is to be in the file."""
     order_id: Mapped[str | None] = mapped_column(String(36))
     priority: Mapped[str] = mapped_column(String(16))
     sha256: Mapped[str | None] = mapped_column(String(64))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, Boolean, Float, ForeignKey, Index, Integer, String
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Boolean, Float, ForeignKey, Index, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tamsoat.inference_service.db.base import Base, UtcDateTime
@@ -13,6 +15,8 @@ _KEY = BigInteger().with_variant(Integer(), "sqlite")
 
 QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED = "queued", "running", "completed", "failed", "cancelled"
 FINAL_STATES = (COMPLETED, FAILED, CANCELLED)
+FIELD, SLIDE = "field", "slide"
+"""Kinds of analyses: one microscope field, or a whole slide that was screened tile by tile."""
 PRIORITIES = {"stat": 1, "urgent": 2, "routine": 3}
 """Priorities of orders and their rank; the lower one is worked on first."""
 
@@ -59,6 +63,8 @@ class Screening(Base):
     done: Mapped[int] = mapped_column(Integer)
     total: Mapped[int] = mapped_column(Integer)
     """Tiles analysed, of how many; 0 of 0 before they are counted."""
+    done_before: Mapped[int] = mapped_column(Integer, server_default="0", default=0)
+    """Tiles that were analysed already when the worker that has it began: the time left is estimated without them."""
     triage: Mapped[str | None] = mapped_column(String(16))
     problem_slug: Mapped[str | None] = mapped_column(String(64))
     problem_title: Mapped[str | None] = mapped_column(String(200))
@@ -115,6 +121,10 @@ class Analysis(Base):
     """Categories in the order of ``Finding.probabilities``."""
     cells: Mapped[int] = mapped_column(Integer)
     seconds: Mapped[float] = mapped_column(Float(53))
+    kind: Mapped[str] = mapped_column(String(16), server_default=FIELD, default=FIELD)
+    """:data:`FIELD` or :data:`SLIDE`."""
+    slide_facts: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """Of a slide only: the members of :class:`~tamsoat.inference_service.screening.schemas.SlideFacts`."""
 
 
 class Finding(Base):
@@ -130,3 +140,42 @@ class Finding(Base):
     category: Mapped[str] = mapped_column(String(32))
     score: Mapped[float] = mapped_column(Float(53))
     probabilities: Mapped[list[float]] = mapped_column(JSON)
+
+
+class AnalysisMap(Base):
+    """The tiles of an analysed slide: how good each is, and its highest suspicion. Derived; for the eye."""
+
+    __tablename__ = "analysis_maps"
+
+    analysis_number: Mapped[int] = mapped_column(_KEY, ForeignKey("analyses.number"), primary_key=True)
+    columns: Mapped[int] = mapped_column(Integer)
+    rows: Mapped[int] = mapped_column(Integer)
+    tile_um: Mapped[float] = mapped_column(Float(53))
+    """Distance of neighbouring tiles in micrometres; the grid spans the slide."""
+    quality: Mapped[bytes] = mapped_column(LargeBinary)
+    """uint8 per tile, row by row: :class:`~tamsoat.inference_service.slides.tile_quality.TileQuality`."""
+    suspicion: Mapped[bytes] = mapped_column(LargeBinary)
+    """Little-endian float32 per tile: highest score times 1 - P(NILM) of its nuclei."""
+    plane: Mapped[bytes] = mapped_column(LargeBinary)
+    """uint8 per tile: the focal plane that was screened."""
+
+
+class ScreeningPart(Base):
+    """Some tiles of a slide that is being screened: what was found in them, so that a stop costs no more than the
+    tiles since the last part. Part 0 holds the plan and no tiles. Deleted when the analysis is stored."""
+
+    __tablename__ = "screening_parts"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+
+    analysis_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
+    part: Mapped[int] = mapped_column(Integer, primary_key=True)
+    """0, 1, 2, … without gaps."""
+    first_tile: Mapped[int] = mapped_column(Integer)
+    """Position in the order of work, not in the grid."""
+    tiles: Mapped[int] = mapped_column(Integer)
+    findings: Mapped[bytes] = mapped_column(LargeBinary)
+    """Columns, see ``screening/parts.py``."""
+    quality: Mapped[bytes] = mapped_column(LargeBinary)
+    """Per tile, see ``screening/parts.py``; of part 0 the tiles to be analysed."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime())

@@ -13,6 +13,7 @@ from tamsoat.inference_service.operations import tables as operation_tables
 from tamsoat.inference_service.orders import tables as order_tables
 from tamsoat.inference_service.patients import tables as patient_tables
 from tamsoat.inference_service.reports import report_tables
+from tamsoat.inference_service.reports import tables as reading_tables
 from tamsoat.inference_service.reviews import tables as review_tables
 from tamsoat.inference_service.screening import tables as screening_tables
 from tamsoat.inference_service.transport import idempotency_tables
@@ -31,6 +32,7 @@ __all__ = [
     "operation_tables",
     "order_tables",
     "patient_tables",
+    "reading_tables",
     "report_tables",
     "review_tables",
     "screening_tables",

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from tamsoat.inference_service.accounts.access import Principal
 from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.audit.schemas import Action, Event
+from tamsoat.inference_service.cases import service as cases
 from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.orders import repository, service
 from tamsoat.inference_service.orders.schemas import (
@@ -109,6 +110,7 @@ def change(session: Session, principal: Principal, order: Order, wanted: OrderUp
             setattr(order, name, column)
     accepted = wanted.status is OrderStatus.ACCEPTED and order.status == OrderStatus.REQUESTED
     service.set_status(session, order, OrderStatus.ACCEPTED if accepted else OrderStatus(order.status))
+    cases.order_changed(session, order)
     service.record_change(session, order, Action.ORDER_UPDATE, principal.actor)
 
 
@@ -121,6 +123,7 @@ def cancel(session: Session, principal: Principal, order: Order, reason: CancelR
     _require_open(order)
     order.cancel_reason = reason.value
     service.set_status(session, order, OrderStatus.CANCELLED)
+    cases.order_changed(session, order)
     service.record_change(session, order, Action.ORDER_CANCEL, principal.actor)
 
 

@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 from tamsoat.inference_service.accounts.access import Principal
 from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.audit.schemas import Action, Event
+from tamsoat.inference_service.cases import service as cases
 from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.screening import job_repository
 from tamsoat.inference_service.screening.service import AnalysisNotFoundError
 from tamsoat.inference_service.screening.tables import CANCELLED, FAILED, QUEUED, RUNNING, Screening
+from tamsoat.inference_service.uploads.tables import Slide
 
 
 class AnalysisFinishedError(TamsoatError):
@@ -83,6 +85,7 @@ def _lock(session: Session, principal: Principal, analysis_id: str) -> Screening
 
 
 def _record(session: Session, principal: Principal, action: Action, row: Screening) -> None:
+    cases.analysed(session, row, session.get(Slide, row.slide_id) if row.slide_id else None)
     session.flush()
     details: dict[str, str | int | bool] = {"attempt": row.attempts, "state": row.state}
     audit.append(

@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.audit.schemas import Action, Event
+from tamsoat.inference_service.cases import service as cases
 from tamsoat.inference_service.db.session import Database
 from tamsoat.inference_service.errors import TamsoatError
-from tamsoat.inference_service.orders import service as orders
 from tamsoat.inference_service.screening import job_repository, service
 from tamsoat.inference_service.screening.answers import AnalysisAnswer
 from tamsoat.inference_service.screening.service import Screened
 from tamsoat.inference_service.screening.tables import CANCELLED, COMPLETED, FAILED, Screening
+from tamsoat.inference_service.uploads.tables import Slide
 from tamsoat.inference_service.webhooks import service as webhooks
 
 SYSTEM = "system"
@@ -76,7 +77,7 @@ class Outcome:
 
 
 def record(database: Database, analysis_id: str, attempt: int, found: Outcome) -> str | None:
-    """Write the end of an attempt: result, state, order, webhook event and audit entry, all or nothing.
+    """Write the end of an attempt: result, state, case, webhook event and audit entry, all or nothing.
 
     Returns:
         The state that was written; None where the attempt had ended before: nothing is changed then. A job that
@@ -97,7 +98,13 @@ def record(database: Database, analysis_id: str, attempt: int, found: Outcome) -
             _complete(session, row, found.screened())
         elif state == FAILED:
             _fail(session, row, found)
+        else:
+            _tell_case(session, row)
         return state
+
+
+def _tell_case(session: Session, row: Screening) -> None:
+    cases.analysed(session, row, session.get(Slide, row.slide_id) if row.slide_id else None)
 
 
 def _complete(session: Session, row: Screening, screened: Screened) -> None:
@@ -113,12 +120,7 @@ def _complete(session: Session, row: Screening, screened: Screened) -> None:
         "category": screened.answer.field.category,
     }
     webhooks.publish(session, row.facility_id, "analysis.completed", data)
-    session.flush()
-    if row.order_id is not None:
-        try:
-            orders.mark_resulted(session, row.order_id)
-        except orders.OrderNotFoundError:
-            log.warning("order_gone", order_id=row.order_id)
+    _tell_case(session, row)
     audit.append(session, event)
 
 
@@ -133,7 +135,7 @@ def _fail(session: Session, row: Screening, found: Outcome) -> None:
         "problem": found.problem_slug,
     }
     webhooks.publish(session, row.facility_id, "analysis.failed", data)
-    session.flush()
+    _tell_case(session, row)
     audit.append(
         session,
         Event(

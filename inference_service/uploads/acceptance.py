@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from tamsoat.inference_service.accounts.access import Principal
 from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.audit.schemas import Action, Event
+from tamsoat.inference_service.cases import service as cases
 from tamsoat.inference_service.db.session import StorageFullError
 from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.orders import service as orders
@@ -204,6 +205,7 @@ def make_slide(
             details,
         ),
     )
+    cases.take_slide(session, slide, priority=intent.priority)
     slide.analysis_id = request_screening(session, principal, slide, priority=intent.priority)
     return Accepted(slide, duplicate=False)
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from tamsoat.inference_service.accounts.access import Principal
 from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.audit.schemas import Action, Event
+from tamsoat.inference_service.cases import service as cases
 from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.orders import service as orders
 from tamsoat.inference_service.orders.vocabulary import OrderStatus
@@ -115,7 +116,7 @@ def delete(runtime: Runtime, principal: Principal, slide_id: str) -> None:
         if repository.is_being_screened(session, slide.id):
             raise SlideInUseError("the slide is being screened: cancel the screening first")
         slide.deleted_at = datetime.now(UTC)
-        session.flush()
+        cases.slide_changed(session, slide)
         event = Event(
             principal.actor, Action.SLIDE_DELETE, f"slide:{slide.id}", {"image": slide.sha256}, slide.facility_id
         )

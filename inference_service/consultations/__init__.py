@@ -1,0 +1,1 @@
+"""Consultations: the opinion of a colleague in another facility."""

@@ -1,7 +1,7 @@
 """The Bethesda categories: the only place that names them, their order, groups and codes.
 
 Source: The Bethesda System for Reporting Cervical Cytology, 3rd edition (2015). SNOMED CT codes are
-the ones listed for cervical cytology findings in the project's terminology notes (docs/terminology.md).
+the ones of docs/sign-out.md, "Codes".
 """
 
 from __future__ import annotations
@@ -63,6 +63,41 @@ SNOMED_CT: dict[Category, str] = {
     Category.ADENOCARCINOMA: "1187332001",
     Category.UNSATISFACTORY: "125154007",
 }
+
+
+GRAVITY: tuple[Category, ...] = (
+    Category.NILM,
+    Category.ASC_US,
+    Category.LSIL,
+    Category.ASC_H,
+    Category.AGC,
+    Category.HSIL,
+    Category.AIS,
+    Category.SCC,
+    Category.ADENOCARCINOMA,
+)
+"""What a reader may find in a specimen that can be judged, the gravest last.
+
+``OTHER`` has no place in it: Bethesda's "other" ranges from endometrial cells in an older woman to a sarcoma.
+"""
+
+STEP: dict[Category, int] = {
+    Category.NILM: 0,
+    Category.ASC_US: 1,
+    Category.LSIL: 2,
+    Category.ASC_H: 3,
+    Category.AGC: 3,
+    Category.HSIL: 4,
+    Category.AIS: 4,
+    Category.SCC: 5,
+    Category.ADENOCARCINOMA: 5,
+}
+"""Where a category stands on the scale of the network's six, to say how far a reader and the network are apart."""
+
+SECOND_READING: frozenset[Category] = frozenset(
+    {Category.HSIL, Category.SCC, Category.AGC, Category.AIS, Category.ADENOCARCINOMA}
+)
+"""Results that a second pathologist reads too: HSIL or worse, and every glandular abnormality."""
 
 
 def parse_ai_category(text: str) -> Category:

@@ -24,6 +24,7 @@ from tamsoat.inference_service.screening.metrics import JobCollector
 from tamsoat.inference_service.settings import Settings
 from tamsoat.inference_service.slides.decode import DecodeLimits
 from tamsoat.inference_service.slides.sandbox import Decoder
+from tamsoat.inference_service.slides.slide_process import SlideReader
 from tamsoat.inference_service.storage.store import ContentStore, open_store
 from tamsoat.inference_service.transport import tracing
 from tamsoat.inference_service.transport.admission import Admission
@@ -58,6 +59,7 @@ class Runtime:
     database: Database
     store: ContentStore
     decoder: Decoder
+    slides: SlideReader
     read_log: ReadLog
     tokens: AccessTokens
     client_keys: ClientKeys
@@ -71,6 +73,7 @@ class Runtime:
         """Finish or hand back jobs, stop the engine, then close the database."""
         self.jobs.close()
         self.decoder.close()
+        self.slides.close()
         self.engine.close()
         self.read_log.close()
         self.database.close()
@@ -134,6 +137,9 @@ def open_runtime(settings: Settings) -> Runtime:
         database=database,
         store=open_store(settings),
         decoder=Decoder(decode_workers(settings), settings.decode_memory_mib, settings.decode_timeout_s),
+        slides=SlideReader(
+            settings.tile_workers or decode_workers(settings), settings.slide_memory_mib, settings.slide_timeout_s
+        ),
         read_log=ReadLog(
             Database(settings.database_url, wait_s=settings.database_wait_s, pool_size=1, token=database.token)
         ),

@@ -16,7 +16,9 @@ from tamsoat.inference_service.settings.clients import ClientSettings
 from tamsoat.inference_service.settings.jobs import JobSettings
 from tamsoat.inference_service.settings.operations import OperationsSettings
 from tamsoat.inference_service.settings.server import ENV_PREFIX, LOOPBACK_HOSTS, ServerSettings
+from tamsoat.inference_service.settings.slides import SlideSettings
 from tamsoat.inference_service.settings.storage import StorageSettings
+from tamsoat.inference_service.settings.viewing import ViewingSettings
 from tamsoat.inference_service.settings.webhooks import WebhookSettings
 
 __all__ = ["ENV_PREFIX", "LOOPBACK_HOSTS", "Settings", "SettingsError", "load_settings"]
@@ -37,10 +39,12 @@ class Settings(
     AccountSettings,
     ClientSettings,
     StorageSettings,
+    SlideSettings,
     JobSettings,
     WebhookSettings,
     AuditSettings,
     OperationsSettings,
+    ViewingSettings,
 ):
     """The configuration of one service process; the units are in the names and descriptions."""
 

@@ -137,16 +137,16 @@ class Decoder:
             max_workers=1,
             initializer=sandbox_child.confine,
             initargs=(self.memory_mib * 2**20,),
-            context=_context(),
+            context=children_context(),
         )
 
 
-def _context() -> multiprocessing.context.BaseContext:
+def children_context() -> multiprocessing.context.BaseContext:
     """A context whose new processes hold nothing of this one; on POSIX a server with the imports done forks them."""
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([sandbox_child.__name__])
+    context.set_forkserver_preload([sandbox_child.__name__, "tamsoat.inference_service.slides.slide_child"])
     return context
 
 

@@ -19,6 +19,7 @@ from tamsoat.inference_service.operations import endpoints as operations
 from tamsoat.inference_service.orders import endpoints as orders
 from tamsoat.inference_service.patients import endpoints as patients
 from tamsoat.inference_service.patients import stewardship
+from tamsoat.inference_service.reviews import endpoints as reviews
 from tamsoat.inference_service.runtime import Runtime, open_runtime
 from tamsoat.inference_service.screening import analysis_endpoints as analyses
 from tamsoat.inference_service.screening import endpoints as screening
@@ -90,6 +91,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
         app.include_router(router)
     for router in (slides.router, tus_endpoints.router):
         app.include_router(router)
+    app.include_router(reviews.router)
     web.mount(app)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     app.add_middleware(tus_endpoints.MethodOverride)

@@ -1,0 +1,1 @@
+"""Slides as browsers look at them: Deep Zoom tiles, thumbnails and crops."""

@@ -20,6 +20,7 @@ from tamsoat.datasets.progress import LINE_EVERY_S
 from tamsoat.datasets.synthetic.dataset import save_field, write_dataset
 from tamsoat.datasets.synthetic.fields import make_field
 from tamsoat.datasets.synthetic.layout import Theme
+from tamsoat.datasets.synthetic.mosaic import MOST_FIELDS, make_slide
 from tamsoat.datasets.synthetic.slide_file import write_slide
 
 Seed = Annotated[int, typer.Option(min=0, help="The same seed draws the same pixels.")]
@@ -27,10 +28,11 @@ ThemeChoice = Annotated[Theme | None, typer.Option(help="What the abnormal cells
 
 
 def register(app: typer.Typer) -> None:
-    """Add ``synth``, ``synth-field`` and ``synth-slide`` to a typer application."""
+    """Add ``synth``, ``synth-field``, ``synth-slide`` and ``slide`` to a typer application."""
     app.command("synth")(synth)
     app.command("synth-field")(synth_field)
     app.command("synth-slide")(synth_slide)
+    app.command("slide")(slide)
 
 
 def synth(
@@ -86,6 +88,19 @@ def synth_slide(
     with _errors_shown(), _progress("tiles") as on_tile:
         slide = write_slide(image, *parse_size(size), seed, mpp, theme, on_tile)
     typer.echo(f"{image}: SYNTHETIC slide, theme {slide.plan.theme.value}, {slide.n_nuclei} nuclei in {slide.nuclei}")
+
+
+def slide(
+    image: Annotated[Path, typer.Argument(help="The .tif to write; the known nuclei go to IMAGE.truth.csv.")],
+    seed: Seed = 0,
+    size: Annotated[str, typer.Option(help="Width x height in px.")] = "8192x8192",
+    fields: Annotated[Path | None, typer.Option(help="Dataset whose fields to lay out; without it, SYNTHETIC.")] = None,
+    n_fields: Annotated[int, typer.Option(min=1, max=200, help="How many different fields.")] = MOST_FIELDS,
+) -> None:
+    """Lay labelled fields out on glass as a test slide with known truth: large, and quick to make."""
+    with _errors_shown():
+        made = make_slide(image, *parse_size(size), seed, fields, n_fields)
+    typer.echo(f"{image}: test slide at {made.mpp:g} um/px, {len(made.category)} labelled nuclei in {made.truth_csv}")
 
 
 def parse_size(text: str) -> tuple[int, int]:

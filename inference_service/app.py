@@ -20,7 +20,7 @@ from tamsoat.inference_service.orders import endpoints as orders
 from tamsoat.inference_service.patients import endpoints as patients
 from tamsoat.inference_service.patients import stewardship
 from tamsoat.inference_service.reviews import endpoints as reviews
-from tamsoat.inference_service.runtime import Runtime, open_runtime
+from tamsoat.inference_service.runtime import Runtime, decode_workers, open_runtime
 from tamsoat.inference_service.screening import analysis_endpoints as analyses
 from tamsoat.inference_service.screening import endpoints as screening
 from tamsoat.inference_service.settings import Settings, load_settings
@@ -33,8 +33,9 @@ from tamsoat.inference_service.transport.uploads import BodyLimit
 from tamsoat.inference_service.uploads import endpoints as slides
 from tamsoat.inference_service.uploads import tus_endpoints
 from tamsoat.inference_service.uploads.receiving import Turns
+from tamsoat.inference_service.viewing import endpoints as viewing
+from tamsoat.inference_service.web import case_pages, webhook_pages
 from tamsoat.inference_service.web import endpoints as web
-from tamsoat.inference_service.web import webhook_pages
 from tamsoat.inference_service.webhooks import endpoints as webhooks
 
 SMALL_BODY_BYTES = 2**20
@@ -70,10 +71,12 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     app.state.oidc = OidcProvider(settings)
     app.state.token_turns = CapacityLimiter(token_endpoints.TURNS)
     app.state.upload_turns = Turns()
+    app.state.viewing = viewing.Viewing(settings, settings.tile_workers or decode_workers(settings))
     problems.install(app)
     # Routes are tried in this order: what is asked for most comes first.
     for router in (
         operations.router,
+        viewing.router,
         analyses.router,
         screening.inference,
         accounts.router,
@@ -92,6 +95,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     for router in (slides.router, tus_endpoints.router):
         app.include_router(router)
     app.include_router(reviews.router)
+    app.include_router(case_pages.router)
     web.mount(app)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     app.add_middleware(tus_endpoints.MethodOverride)

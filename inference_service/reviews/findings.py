@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tamsoat.inference_service.screening.tables import Analysis, Finding
+from tamsoat.inference_service.screening.tables import Analysis, Finding, Screening
 from tamsoat.inference_service.uploads.tables import Slide
 
 CHUNK = 500
@@ -20,6 +20,15 @@ def analysis_of(session: Session, slide: Slide) -> Analysis | None:
         return None
     query = select(Analysis).where(Analysis.id == slide.analysis_id, Analysis.facility_id == slide.facility_id)
     return session.scalar(query)
+
+
+def screening_of(session: Session, slide: Slide) -> Screening | None:
+    """How far the screening of a slide is; None where none was asked for."""
+    if slide.analysis_id is None:
+        return None
+    return session.scalar(
+        select(Screening).where(Screening.id == slide.analysis_id, Screening.facility_id == slide.facility_id)
+    )
 
 
 def places(session: Session, slide: Slide, ranks: Sequence[int]) -> dict[int, tuple[float, float]] | None:

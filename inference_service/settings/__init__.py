@@ -15,6 +15,7 @@ from tamsoat.inference_service.settings.audit import AuditSettings
 from tamsoat.inference_service.settings.clients import ClientSettings
 from tamsoat.inference_service.settings.jobs import JobSettings
 from tamsoat.inference_service.settings.operations import OperationsSettings
+from tamsoat.inference_service.settings.review import ReviewSettings
 from tamsoat.inference_service.settings.server import ENV_PREFIX, LOOPBACK_HOSTS, ServerSettings
 from tamsoat.inference_service.settings.slides import SlideSettings
 from tamsoat.inference_service.settings.storage import StorageSettings
@@ -44,6 +45,7 @@ class Settings(
     WebhookSettings,
     AuditSettings,
     OperationsSettings,
+    ReviewSettings,
     ViewingSettings,
 ):
     """The configuration of one service process; the units are in the names and descriptions."""

@@ -166,6 +166,9 @@ def _objects(world: World, builder: Caller) -> dict[str, str]:
         "account_id": account_id,
         "client_id": make_client(world.database, world.facilities[OWN]).client_id,
         "sequence": "3",
+        "level": "8",
+        "column": "0",
+        "row": "0",
     }
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tamsoat.inference_service.slides.slide_child import opened
 from tamsoat.inference_service.slides.deep_zoom import Area
 from tamsoat.inference_service.slides.pyramid import Pyramid
+from tamsoat.inference_service.slides.slide_child import opened
 
 _WHOLE = 1e-3
 """Coordinates this near to a whole pixel are one."""

@@ -21,6 +21,7 @@ from tamsoat.inference_service.uploads.acceptance import Accepted, WholeFile
 from tamsoat.inference_service.uploads.intent import Intent, is_identifier
 from tamsoat.inference_service.uploads.schemas import SlideAccepted, SlideAnswer, SlidePage
 from tamsoat.inference_service.uploads.tables import Slide
+from tamsoat.inference_service.viewing.cache import open_cache
 
 
 class SlideNotFoundError(TamsoatError):
@@ -130,6 +131,7 @@ def purge(runtime: Runtime, slide_id: str, sha256: str) -> None:
         repository.lock(session, f"content:{sha256}")
         if repository.uses_of(session, sha256) == 0:
             runtime.store.delete(sha256)
+            open_cache(runtime.settings).forget(sha256)
         repository.mark_purged(session, slide_id, datetime.now(UTC))
 
 

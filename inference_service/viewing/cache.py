@@ -16,6 +16,9 @@ from pathlib import Path
 
 import structlog
 
+from tamsoat.inference_service.settings import Settings
+
+FOLDER = "tiles"
 SHARDS = 64
 BLOCK_BYTES = 4096
 """What a file takes on disk is rounded up to this."""
@@ -128,6 +131,11 @@ class TileCache:
         if not _NAME.fullmatch(name):
             raise ValueError(f"not the name of a tile: {name!r}")
         return self.folder / f"{self._shard_of(name):02x}" / name
+
+
+def open_cache(settings: Settings) -> TileCache:
+    """The cache of this machine: the folder ``tiles`` in the data folder."""
+    return TileCache(settings.data_folder / FOLDER, settings.tile_cache_mib * 2**20)
 
 
 def _on_disk(size_bytes: int) -> int:

@@ -152,7 +152,8 @@ def _mosaic(
         which, way = int(rng.integers(len(fields))), int(rng.integers(4))
         tiles.append(images[which][way])
         field = turned[which][way]
-        points.append(field.xy_px + (column * place_w + GAP_PX // 2, row * place_h + GAP_PX // 2))
+        corner = np.array((column * place_w + GAP_PX // 2, row * place_h + GAP_PX // 2))
+        points.append(field.xy_px + corner)
         categories.append(field.category)
     joined = pyvips.Image.arrayjoin(tiles, across=columns).crop(0, 0, width_px, height_px)
     xy_px, category = np.concatenate(points), np.concatenate(categories)

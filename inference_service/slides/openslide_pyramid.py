@@ -17,6 +17,7 @@ from tamsoat.inference_service.slides.scale_of_file import mean_mpp, number
 FORMAT = "openslide:"
 _DEFAULT_TILE_PX = 256
 _OPAQUE = 255
+_UM_PER_INCH = 25_400.0
 
 
 class OpenSlidePyramid(Pyramid):
@@ -56,8 +57,8 @@ class OpenSlidePyramid(Pyramid):
             width_px=levels[0].width_px,
             height_px=levels[0].height_px,
             mpp=mean_mpp(
-                number(properties.get(openslide.PROPERTY_NAME_MPP_X)),
-                number(properties.get(openslide.PROPERTY_NAME_MPP_Y)),
+                _mpp(properties, openslide.PROPERTY_NAME_MPP_X, "X"),
+                _mpp(properties, openslide.PROPERTY_NAME_MPP_Y, "Y"),
             ),
             objective=number(properties.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER)),
             levels=levels,
@@ -86,6 +87,15 @@ def _over_white(image: Image.Image) -> NDArray[np.uint8]:
     if image.getchannel("A").getextrema()[0] != _OPAQUE:
         image = Image.alpha_composite(Image.new("RGBA", image.size, (255, 255, 255, 255)), image)
     return np.array(image.convert("RGB"), dtype=np.uint8)
+
+
+def _mpp(properties: Mapping[str, str], name: str, axis: str) -> float | None:
+    """OpenSlide's own value; of a generic TIFF also from dots per inch, which OpenSlide leaves out."""
+    value = number(properties.get(name))
+    if value is None and properties.get("tiff.ResolutionUnit") == "inch":
+        dots = number(properties.get(f"tiff.{axis}Resolution"))
+        value = _UM_PER_INCH / dots if dots else None
+    return value
 
 
 def _tile(properties: Mapping[str, str], side: str) -> int:

@@ -91,7 +91,7 @@ def check_quality(pixels: NDArray[np.uint8], mpp: float) -> QualityCheck:
     colour = _thinned(np.asarray(image.reduce(_reduction(image, COLOUR_MPP, mpp))))
     brightness = colour.mean(axis=2, dtype=np.float32)
     glass = np.median(colour[brightness >= np.percentile(brightness, 95)], axis=0)
-    density = np.maximum(np.log10(np.maximum(glass, 1.0)).astype(np.float32) - _LOG10_OF_BYTE[colour], 0.0)
+    density = density_of(colour, glass)
     mean_density = density.mean(axis=2)
     reasons: list[str] = []
     blank = _is_blank(mean_density)
@@ -99,11 +99,11 @@ def check_quality(pixels: NDArray[np.uint8], mpp: float) -> QualityCheck:
         reasons.append("blank")
     elif _sharpness(image.convert("L").reduce(_reduction(image, FOCUS_MPP, mpp))) < MIN_SHARPNESS:
         reasons.append("out_of_focus")
-    if _is_over_exposed(colour, mean_density):
+    if is_over_exposed(colour, mean_density):
         reasons.append("over_exposed")
     if glass.mean() < MIN_BRIGHT:
         reasons.append("under_exposed")
-    if not blank and not _is_cytology_stain(glass, density, mean_density):
+    if not blank and not is_cytology_stain(glass, density, mean_density):
         reasons.append("not_cytology_stain")
     return QualityCheck(tuple(reasons))
 
@@ -126,7 +126,16 @@ def _is_blank(mean_density: NDArray[np.floating]) -> bool:
     return bool((mean_density > STAINED_DENSITY).mean() < MIN_STAINED or high - low < MIN_DENSITY_RANGE)
 
 
-def _is_over_exposed(colour: NDArray[np.uint8], mean_density: NDArray[np.floating]) -> bool:
+def density_of(colour: NDArray[np.uint8], glass: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Optical density per channel, of the shape of ``colour``; ``glass`` ``[3]`` is the colour of density 0."""
+    density: NDArray[np.float32] = np.maximum(
+        np.log10(np.maximum(glass, 1.0)).astype(np.float32) - _LOG10_OF_BYTE[colour], 0.0
+    )
+    return density
+
+
+def is_over_exposed(colour: NDArray[np.uint8], mean_density: NDArray[np.floating]) -> bool:
+    """Whether colour was lost, in the cells or nearly everywhere; ``mean_density`` ``[height, width]``."""
     cells = mean_density > _CELL_DENSITY
     lost = (colour.max(axis=2) >= _SENSOR_END) & cells
     clipped = (colour.min(axis=2) >= _SENSOR_END).mean()
@@ -134,25 +143,37 @@ def _is_over_exposed(colour: NDArray[np.uint8], mean_density: NDArray[np.floatin
 
 
 def _sharpness(grey: Image.Image) -> float:
-    """Energy of the Laplacian over variance, per block of 32 px; the 90th percentile of blocks with contrast.
+    """The 90th percentile of :func:`block_sharpness`: a sparse but sharp field keeps its few sharp blocks, so it is
+    not called blurred. Without any block of contrast the answer is 0."""
+    blocks, wanted = block_sharpness(np.asarray(grey, dtype=np.float32))
+    if wanted == 0:
+        return float("inf")  # smaller than a block: too small to judge
+    return float(np.percentile(blocks, 90)) if len(blocks) >= wanted else 0.0
 
-    A sparse but sharp field keeps its few sharp blocks, so it is not called blurred. The energy of the flattest
-    blocks is the camera's noise and is taken off. Without any block of contrast the answer is 0.
+
+def block_sharpness(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
+    """Energy of the Laplacian over variance, for every block of 32 px that has contrast.
+
+    The energy of the flattest blocks is the camera's noise and is taken off.
+
+    Args:
+        values: ``[height, width]`` brightness, 0-255, at about :data:`FOCUS_MPP`.
+
+    Returns:
+        The blocks' values, and how many there must be to judge by; 0 for an image smaller than a block.
     """
-    values = np.asarray(grey, dtype=np.float32)
     rows, columns = ((side - 2) // _BLOCK_PX for side in values.shape)
     if rows * columns == 0:
-        return float("inf")  # smaller than a block: too small to judge
+        return np.empty(0, np.float32), 0
     inner = values[1:-1, 1:-1]
     laplacian = 4 * inner - values[:-2, 1:-1] - values[2:, 1:-1] - values[1:-1, :-2] - values[1:-1, 2:]
     fine = _mean_square(_blocks(laplacian, rows, columns))
     blocks = _blocks(inner, rows, columns)
     contrast = _mean_square(blocks) - (np.einsum("ijkl->ik", blocks) / _BLOCK_PX**2) ** 2
     judged = contrast > _MIN_BLOCK_VARIANCE
-    if judged.sum() < min(_MIN_BLOCKS, rows * columns):
-        return 0.0
     noise = min(_NOISE_FACTOR * float(np.percentile(fine, _NOISE_PERCENTILE)), _MAX_NOISE)
-    return float(np.percentile(np.maximum(fine[judged] - noise, 0.0) / (contrast[judged] + 10.0), 90))
+    sharpness: NDArray[np.float32] = np.maximum(fine[judged] - noise, 0.0) / (contrast[judged] + 10.0)
+    return sharpness, min(_MIN_BLOCKS, rows * columns)
 
 
 def _mean_square(blocks: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -165,7 +186,7 @@ def _blocks(values: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.
     return cropped.reshape(rows, _BLOCK_PX, columns, _BLOCK_PX)
 
 
-def _is_cytology_stain(
+def is_cytology_stain(
     glass: NDArray[np.floating], density: NDArray[np.floating], mean_density: NDArray[np.floating]
 ) -> bool:
     """Neutral glass, and stained parts in hues that Papanicolaou's dyes have."""

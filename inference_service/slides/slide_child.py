@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tamsoat.inference_service.errors import TamsoatError
-from tamsoat.inference_service.slides import sandbox_child
+from tamsoat.inference_service.slides import opening, sandbox_child
 from tamsoat.inference_service.slides.errors import DecodeCrashedError
 from tamsoat.inference_service.slides.image_pyramid import ImagePyramid
-from tamsoat.inference_service.slides.pyramid import Pyramid, PyramidInfo, open_pyramid
+from tamsoat.inference_service.slides.pyramid import Pyramid, PyramidInfo
 
 OPEN_SLIDES = 4
 """Kept open at once; of plain images, which lie decoded in memory, one."""
@@ -95,10 +95,11 @@ def stream(
     slots = np.frombuffer(shared, np.uint8).reshape(-1, slot_bytes)
     try:
         sandbox_child.limit_processor(cpu_s)
-        with open_pyramid(*slide) as pyramid:
+        with opening.open_any(*slide) as pyramid:
             for number, region in enumerate(regions):
                 sandbox_child.limit_processor(cpu_s)
-                pixels = pyramid.read_region(*region)
+                with opening.damage_named():
+                    pixels = pyramid.read_region(*region)
                 if number >= len(slots):
                     connection.recv_bytes()
                 slots[number % len(slots), : pixels.size] = pixels.reshape(-1)
@@ -117,7 +118,8 @@ def opened(path: Path, media_type: str) -> Iterator[Pyramid]:
     _start_sweeper()
     with _lock:
         try:
-            yield _take(path, media_type)
+            with opening.damage_named():
+                yield _take(path, media_type)
         except MemoryError:
             _close_all()  # what other slides hold is not this one's fault: the caller may try again
             raise
@@ -128,7 +130,7 @@ def _take(path: Path, media_type: str) -> Pyramid:
     key = (str(path), media_type, status.st_ino, status.st_size, status.st_mtime_ns)
     known = _open.get(key)
     if known is None:
-        known = _Open(open_pyramid(path, media_type), 0.0)
+        known = _Open(opening.open_any(path, media_type), 0.0)
         _make_room(known.pyramid)
         _open[key] = known
     _open.move_to_end(key)

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from tamsoat.inference_service.db.base import Base, UtcDateTime
 
-
 READY, NEEDS_SCALE, BUILDING, UNREADABLE = "ready", "needs-scale", "building", "unreadable"
 CONDITIONS = (READY, NEEDS_SCALE, BUILDING, UNREADABLE)
 """Of a slide: can be read; waits for somebody to state its scale; its pyramid is being built; cannot be read."""
@@ -51,6 +50,11 @@ class Slide(Base):
     """One of :data:`CONDITIONS`."""
     pyramid_sha256: Mapped[str | None] = mapped_column(String(64), index=True)
     """Digest in the content store of the pyramid that was built from it; None: it needs none, or has none yet."""
+    pyramid_bytes: Mapped[int | None] = mapped_column(BigInteger())
+    pyramid_tries: Mapped[int] = mapped_column(Integer, default=0)
+    """How often building it was begun."""
+    screening_priority: Mapped[str] = mapped_column(String(16), default="routine")
+    """Of the screening that is requested once the slide can be screened."""
     case_id: Mapped[str | None] = mapped_column(String(36), index=True)
     """The case it belongs to; set by the service of cases."""
     order_id: Mapped[str | None] = mapped_column(String(36), index=True)

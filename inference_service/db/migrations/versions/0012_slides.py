@@ -20,6 +20,9 @@ def upgrade() -> None:
         batch.add_column(sa.Column("planes", sa.Integer(), nullable=False, server_default="1"))
         batch.add_column(sa.Column("condition", sa.String(16), nullable=False, server_default="ready"))
         batch.add_column(sa.Column("pyramid_sha256", sa.String(64), nullable=True))
+        batch.add_column(sa.Column("pyramid_bytes", sa.BigInteger(), nullable=True))
+        batch.add_column(sa.Column("pyramid_tries", sa.Integer(), nullable=False, server_default="0"))
+        batch.add_column(sa.Column("screening_priority", sa.String(16), nullable=False, server_default="routine"))
         batch.add_column(sa.Column("case_id", sa.String(36), nullable=True))
     with op.batch_alter_table("uploads") as batch:
         batch.alter_column("mpp", existing_type=sa.Float(53), nullable=True)

@@ -90,6 +90,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     app.include_router(webhooks.router)
     app.include_router(webhook_pages.router)
     app.include_router(audit.router)
+    app.include_router(readings.router)
     for router in (patients.router, stewardship.router, orders.router):
         app.include_router(router)
     for router in (slides.router, tus_endpoints.router):

@@ -51,7 +51,7 @@ class Reading(Base):
     """Of the model whose findings the reader had before the eyes; None: there were none."""
     ai_category: Mapped[str | None] = mapped_column(String(32))
     blind: Mapped[bool] = mapped_column(Boolean)
-    """Signed without having been shown the readings of others."""
+    """The reader gave a first impression before anything of the AI was shown (blind-first mode)."""
     reason: Mapped[str | None] = mapped_column(EncryptedText("readings.reason"))
     """Of an amendment: why."""
     second_reason: Mapped[str | None] = mapped_column(String(32))

@@ -20,6 +20,8 @@ class EventType(StrEnum):
     ANALYSIS_COMPLETED = "analysis.completed"
     ANALYSIS_FAILED = "analysis.failed"
     ORDER_UPDATED = "order.updated"
+    REPORT_AMENDED = "report.amended"
+    REPORT_SIGNED = "report.signed"
 
 
 TEST = "webhook.test"

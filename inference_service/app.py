@@ -15,10 +15,13 @@ from tamsoat.inference_service.accounts import client_endpoints, oidc_endpoints,
 from tamsoat.inference_service.accounts import endpoints as accounts
 from tamsoat.inference_service.accounts.oidc import OidcProvider
 from tamsoat.inference_service.audit import endpoints as audit
+from tamsoat.inference_service.cases import endpoints as cases
+from tamsoat.inference_service.consultations import endpoints as consultations
 from tamsoat.inference_service.operations import endpoints as operations
 from tamsoat.inference_service.orders import endpoints as orders
 from tamsoat.inference_service.patients import endpoints as patients
 from tamsoat.inference_service.patients import stewardship
+from tamsoat.inference_service.reports import report_endpoints as reports
 from tamsoat.inference_service.reviews import endpoints as reviews
 from tamsoat.inference_service.runtime import Runtime, decode_workers, open_runtime
 from tamsoat.inference_service.screening import analysis_endpoints as analyses
@@ -34,7 +37,7 @@ from tamsoat.inference_service.uploads import endpoints as slides
 from tamsoat.inference_service.uploads import tus_endpoints
 from tamsoat.inference_service.uploads.receiving import Turns
 from tamsoat.inference_service.viewing import endpoints as viewing
-from tamsoat.inference_service.web import case_pages, webhook_pages
+from tamsoat.inference_service.web import case_pages, verify_pages, webhook_pages
 from tamsoat.inference_service.web import endpoints as web
 from tamsoat.inference_service.webhooks import endpoints as webhooks
 
@@ -87,6 +90,8 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
         oidc_endpoints.router,
     ):
         app.include_router(router)
+    app.include_router(cases.router)
+    app.include_router(consultations.router)
     app.include_router(webhooks.router)
     app.include_router(webhook_pages.router)
     app.include_router(audit.router)
@@ -97,6 +102,8 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
         app.include_router(router)
     app.include_router(reviews.router)
     app.include_router(case_pages.router)
+    for router in (reports.router, verify_pages.router):
+        app.include_router(router)
     web.mount(app)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     app.add_middleware(tus_endpoints.MethodOverride)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 
 from tamsoat.inference_service.accounts.access import Principal
@@ -54,13 +54,24 @@ class ReadLog:
         Raises:
             DatabaseUnavailableError, StorageFullError: nothing was recorded; nothing may be shown.
         """
-        event = Event(principal.actor, action, subject, facility=principal.facility_id, details=details or {})
-        done: Future[None] = Future()
+        self.record_all(
+            [Event(principal.actor, action, subject, facility=principal.facility_id, details=details or {})]
+        )
+
+    def record_all(self, events: Sequence[Event]) -> None:
+        """As :meth:`record`, for several events, as of every patient on a page; the commit is shared.
+
+        Raises:
+            DatabaseUnavailableError, StorageFullError: not all were recorded; nothing may be shown.
+        """
+        waiting: list[_Waiting] = [(event, Future()) for event in events]
         with self._lock:
             if self._closed:
                 raise DatabaseUnavailableError("the service is stopping; try again in a moment")
-            self._queue.put((event, done))
-        done.result()
+            for item in waiting:
+                self._queue.put(item)
+        for _, done in waiting:
+            done.result()
 
     def close(self) -> None:
         """Write what waits, then stop and close the database; calls after this are refused."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -75,7 +75,7 @@ _ERRORS = (
     image_errors.DecodeCrashedError,
 )
 _PICTURE_ERRORS = (*_ERRORS, TileNotFoundError, TilesBusyError)
-_JPEG = {
+_JPEG: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/jpeg": {}}, "description": "A JPEG, to be kept by the browser for a year"},
     304: {"description": "`If-None-Match` names it"},
 }

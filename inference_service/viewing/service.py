@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from tamsoat.inference_service.accounts.access import Principal
 from tamsoat.inference_service.audit.schemas import Action
@@ -13,7 +14,7 @@ from tamsoat.inference_service.slides.deep_zoom import TILE_PX, Area, DeepZoom, 
 from tamsoat.inference_service.uploads.slide_files import readable
 from tamsoat.inference_service.uploads.tables import Slide
 from tamsoat.inference_service.viewing.cache import TileCache
-from tamsoat.inference_service.viewing.schemas import SlideView
+from tamsoat.inference_service.viewing.schemas import Condition, SlideView
 from tamsoat.inference_service.viewing.sights import Sight, Sights, find_slide
 
 THUMBNAIL_PX = 512
@@ -77,7 +78,7 @@ def view(runtime: Runtime, sights: Sights, principal: Principal, slide_id: str) 
         planes=slide.planes,
         best_plane=sight.best_plane,
         format=slide.format,
-        condition=slide.condition,
+        condition=cast(Condition, slide.condition),
         thumbnail=f"/api/v1/slides/{slide.id}/thumbnail.jpg",
     )
 

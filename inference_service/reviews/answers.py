@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from tamsoat.inference_service.accounts import repository as accounts
 from tamsoat.inference_service.accounts.access import Principal
 from tamsoat.inference_service.cases.tables import Case
-from tamsoat.inference_service.consultations.access import reader_id
+from tamsoat.inference_service.reviews.reader import reader_of
 from tamsoat.inference_service.reviews.schemas import BlindReadOut, FindingOut, MarkBatch, MarkList, MarkOut
 from tamsoat.inference_service.reviews.tables import BlindRead, Mark
 from tamsoat.inference_service.screening.tables import Finding
@@ -27,7 +27,7 @@ def batch(stored: Sequence[Mark]) -> MarkBatch:
 def marks(session: Session, principal: Principal, case: Case, stored: Sequence[Mark]) -> MarkList:
     """Marks with the names of their authors."""
     names = {author: name_of(session, author) for author in {mark.author for mark in stored}}
-    me = reader_id(principal)
+    me = reader_of(principal)
     plain = [name for name in MarkOut.model_fields if name not in ("mark_id", "author_name", "mine")]
     items = [
         MarkOut.model_validate(

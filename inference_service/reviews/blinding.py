@@ -17,9 +17,9 @@ from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.audit.schemas import Action, Event
 from tamsoat.inference_service.cases import service as cases
 from tamsoat.inference_service.cases.tables import CLOSED, IN_REVIEW, READY, Case
-from tamsoat.inference_service.consultations.access import reader_id
 from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.reviews import repository
+from tamsoat.inference_service.reviews.reader import reader_of
 from tamsoat.inference_service.reviews.tables import BlindRead
 from tamsoat.inference_service.uploads import repository as uploads
 
@@ -54,7 +54,7 @@ def blinded(session: Session, principal: Principal, listed: Sequence[Case]) -> s
     own = [case.id for case in listed if case.facility_id == principal.facility_id and case.state not in CLOSED]
     if not own or not cases.settings_of(session, principal.facility_id).blind_first:
         return set()
-    return set(own) - repository.read_before(session, own, reader_id(principal))
+    return set(own) - repository.read_before(session, own, reader_of(principal))
 
 
 def record(session: Session, principal: Principal, case: Case, category: str) -> BlindRead:
@@ -63,7 +63,7 @@ def record(session: Session, principal: Principal, case: Case, category: str) ->
     Raises:
         CaseStateError: the case is closed, or another impression is stored already: it does not change.
     """
-    reader = reader_id(principal)
+    reader = reader_of(principal)
     uploads.lock(session, f"blind:{case.id}:{reader}")
     found = repository.blind_read(session, case.id, reader)
     if found is not None:

@@ -11,9 +11,9 @@ from tamsoat.inference_service.accounts.sessions import CsrfError
 from tamsoat.inference_service.audit.schemas import Action
 from tamsoat.inference_service.cases.service import CaseNotFoundError, CaseStateError
 from tamsoat.inference_service.consultations import access as consultations
-from tamsoat.inference_service.consultations.access import reader_id
 from tamsoat.inference_service.db.session import DatabaseUnavailableError, StorageFullError
 from tamsoat.inference_service.reviews import answers, blinding, coverage, findings, service
+from tamsoat.inference_service.reviews.reader import reader_of
 from tamsoat.inference_service.reviews.schemas import (
     BlindReadIn,
     BlindReadOut,
@@ -116,7 +116,7 @@ def read_coverage(
     with runtime.database.read() as session:
         case = consultations.may_view(session, principal, case_id)
         slide = service.slide_of(session, case, slide_id)
-        answer = coverage.read(session, case.id, slide, reader_id(principal))
+        answer = coverage.read(session, case.id, slide, reader_of(principal))
     return conditional.answer(request, answer)
 
 
@@ -134,7 +134,7 @@ def add_coverage(
     with runtime.database.write() as session:
         case = consultations.may_view(session, principal, case_id)
         slide = service.slide_of(session, case, slide_id)
-        return coverage.add(session, case.id, slide, reader_id(principal), seen)
+        return coverage.add(session, case.id, slide, reader_of(principal), seen)
 
 
 @router.post(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.accounts.access import READERS, Principal
 from tamsoat.inference_service.cases.tables import CLOSED, Case
-from tamsoat.inference_service.consultations.access import reader_id
 from tamsoat.inference_service.orders import answers as order_answers
 from tamsoat.inference_service.orders import repository as orders
 from tamsoat.inference_service.orders.schemas import OrderOut
@@ -17,6 +16,7 @@ from tamsoat.inference_service.patients import answers as patient_answers
 from tamsoat.inference_service.patients import service as patients
 from tamsoat.inference_service.patients.schemas import PatientOut
 from tamsoat.inference_service.reviews import blinding, findings, repository
+from tamsoat.inference_service.reviews.reader import reader_of
 from tamsoat.inference_service.screening import views
 from tamsoat.inference_service.screening.answers import JobState
 from tamsoat.inference_service.uploads.tables import Slide
@@ -96,7 +96,7 @@ def collect(session: Session, principal: Principal, case: Case) -> CaseFacts:
         mine=mine,
         read_only=_read_only(principal, case, mine),
         blind=blind,
-        reader=reader_id(principal),
+        reader=reader_of(principal),
         slides=[_slide(session, slide, blind) for slide in repository.slides_of(session, case.id)],
         patient=patient,
         order=order,
@@ -106,7 +106,7 @@ def collect(session: Session, principal: Principal, case: Case) -> CaseFacts:
 def _without_identity(order: OrderOut) -> OrderOut:
     """Free text may name people; what matters of it belongs into the question that is asked."""
     context = order.context.model_copy(update={"history_text": None})
-    hidden = {"requester": None, "patient_id": "", "number": "", "specimens": [], "context": context}
+    hidden: dict[str, Any] = {"requester": None, "patient_id": "", "number": "", "specimens": [], "context": context}
     return order.model_copy(update=hidden)
 
 

@@ -15,10 +15,10 @@ from tamsoat.inference_service.audit.schemas import Action, Event
 from tamsoat.inference_service.cases import service as cases
 from tamsoat.inference_service.cases.tables import CLOSED, IN_REVIEW, READY, Case
 from tamsoat.inference_service.consultations import access as consultations
-from tamsoat.inference_service.consultations.access import reader_id
 from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.reviews import blinding, findings, repository
 from tamsoat.inference_service.reviews.coverage import CoverageShare, coverage_share
+from tamsoat.inference_service.reviews.reader import reader_of
 from tamsoat.inference_service.reviews.schemas import NewMarks
 from tamsoat.inference_service.reviews.tables import Mark
 from tamsoat.inference_service.reviews.vocabulary import MarkKind
@@ -133,7 +133,7 @@ def withdraw(session: Session, principal: Principal, case_id: str, batch: str) -
     """
     case = own_case(session, principal, case_id, lock=True)
     stored = repository.batch_of(session, batch)
-    if not stored or stored[0].case_id != case.id or stored[0].author != reader_id(principal):
+    if not stored or stored[0].case_id != case.id or stored[0].author != reader_of(principal):
         raise BatchNotFoundError("you have made no such action in this case")
     if all(mark.withdrawn_at is not None for mark in stored):
         return stored
@@ -147,7 +147,7 @@ def withdraw(session: Session, principal: Principal, case_id: str, batch: str) -
 
 def marks_of(session: Session, principal: Principal, case: Case, *, withdrawn: bool = False) -> list[Mark]:
     """The marks that the caller may see, oldest first: while reading blind, only the own ones."""
-    author = reader_id(principal) if blinding.is_blinded(session, principal, case) else None
+    author = reader_of(principal) if blinding.is_blinded(session, principal, case) else None
     return repository.marks_of(session, case.id, author=author, withdrawn=withdrawn)
 
 
@@ -166,7 +166,7 @@ def _rows(session: Session, principal: Principal, case: Case, slide: Slide, want
         "case_id": case.id,
         "slide_id": slide.id,
         "analysis_id": wanted.analysis_id,
-        "author": reader_id(principal),
+        "author": reader_of(principal),
         "kind": wanted.kind.value,
         "category": wanted.category.value if wanted.category else None,
         "comment": wanted.comment,
@@ -209,7 +209,7 @@ def _found(session: Session, slide: Slide, wanted: NewMarks) -> dict[int | None,
 def _is_the_same(stored: list[Mark], principal: Principal, case: Case, wanted: NewMarks) -> bool:
     first = stored[0]
     category = wanted.category.value if wanted.category else None
-    said = (case.id, reader_id(principal), wanted.slide_id, wanted.kind.value, category, wanted.comment)
+    said = (case.id, reader_of(principal), wanted.slide_id, wanted.kind.value, category, wanted.comment)
     about = [mark.rank for mark in stored] == wanted.ranks or (first.x_px, first.y_px) == (wanted.x_px, wanted.y_px)
     return about and said == (
         first.case_id, first.author, first.slide_id, first.kind, first.category, first.comment,

@@ -13,7 +13,7 @@ export class Problem extends Error {
   }
 }
 
-const token = document.querySelector<HTMLMetaElement>("meta[name=csrf-token]")?.content ?? null;
+let token = document.querySelector<HTMLMetaElement>("meta[name=csrf-token]")?.content ?? null;
 
 export interface Asked {
   body?: unknown;
@@ -21,6 +21,8 @@ export interface Asked {
   signal?: AbortSignal;
   /** Let the request outlive the page. */
   keepalive?: boolean;
+  /** Stay on the page where somebody has to sign in again: there is something unsaved on it. */
+  stay?: boolean;
 }
 
 /** Send a request; resolves to the answer and rejects with a {@link Problem}. */
@@ -39,7 +41,17 @@ export async function send(method: string, path: string, asked: Asked = {}): Pro
     throw new Problem(0, "offline", "");
   }
   if (response.ok || response.status === 304) return response;
-  throw await problemOf(response);
+  throw await problemOf(response, asked.stay ?? false);
+}
+
+/**
+ * Ask who is signed in now, and use that session's token from now on: somebody signed in again in another window.
+ * Resolves to the account's identifier (`local` without sign-in); rejects with a {@link Problem} while nobody is.
+ */
+export async function renewSession(): Promise<string> {
+  const session = await json<{ account_id: string | null; csrf_token: string | null }>("GET", "/api/v1/session", { stay: true });
+  token = session.csrf_token;
+  return session.account_id ?? "local";
 }
 
 /** As {@link send}, with the answer's JSON; undefined where it has no body. */
@@ -49,7 +61,7 @@ export async function json<T>(method: string, path: string, asked: Asked = {}): 
   return (text ? JSON.parse(text) : undefined) as T;
 }
 
-async function problemOf(response: Response): Promise<Problem> {
+async function problemOf(response: Response, stay: boolean): Promise<Problem> {
   let body: Record<string, unknown> = {};
   try {
     body = (await response.json()) as Record<string, unknown>;
@@ -57,7 +69,7 @@ async function problemOf(response: Response): Promise<Problem> {
     // Not from this service: a proxy in between answers in its own words.
   }
   const slug = String(body.type ?? "").split(":").pop() ?? "";
-  if (slug === "not-signed-in") {
+  if (slug === "not-signed-in" && !stay) {
     location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
   return new Problem(response.status, slug, String(body.detail ?? `HTTP ${response.status}`), body);

@@ -34,6 +34,7 @@ NOUNS = (
     "tamsoat.inference_service.audit.workflow",
     "tamsoat.inference_service.screening.workflow",
     "tamsoat.inference_service.webhooks.workflow",
+    "tamsoat.inference_service.reports.workflow",
 )
 """Modules that define ``QUEUES`` or ``PERIODIC``; add yours."""
 

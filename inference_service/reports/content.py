@@ -121,7 +121,9 @@ class ReportContent(_Part):
     result: dict[str, Any] = Field(description="The signed reporting form")
     category: str | None = Field(description="General result")
     readers: list[ReaderPart]
-    blind: bool
+    first_impression: str | None = Field(
+        description="Category that the reader gave before the proposal was shown; null: none was asked for"
+    )
     proposal: Proposal | None = Field(description="null: no model was involved")
     key_images: list[KeyImage] = Field(max_length=KEY_IMAGES_MOST)
     amendment: Amendment | None

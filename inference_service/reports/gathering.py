@@ -67,6 +67,7 @@ class Frame:
 def gather(session: Session, case: Case, reading: Reading, frame: Frame, previous: Report | None) -> ReportContent:
     """The content of the report of ``reading``, the result of ``case``; ``previous``: the version that it replaces."""
     order = orders.get(session, case.facility_id, case.order_id) if case.order_id else None
+    impression = reviews.blind_read(session, case.id, reading.reader)
     return ReportContent(
         report_id=frame.report_id,
         number=frame.number,
@@ -84,7 +85,7 @@ def gather(session: Session, case: Case, reading: Reading, frame: Frame, previou
         result=json.loads(reading.form),
         category=reading.category,
         readers=_readers(session, case, reading),
-        blind=reading.blind,
+        first_impression=impression.category if impression is not None else None,
         proposal=_proposal(session, case, reading),
         key_images=_key_images(session, case, reading),
         amendment=_amendment(reading, previous),

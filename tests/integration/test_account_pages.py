@@ -30,7 +30,7 @@ class _Attributes(HTMLParser):
         self.names |= {name for name, _ in attrs}
 
 
-PAGES = ("/", "/account", "/administration")
+PAGES = ("/field", "/account", "/administration")
 
 
 @pytest.fixture

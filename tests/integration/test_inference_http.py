@@ -6,7 +6,6 @@ import hashlib
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import httpx
 import pytest
 from service_process import ServerProcess
 from starlette.testclient import TestClient
+from waiting import WAIT_S, wait_until
 
 from tamsoat.datasets.categories import AI_CATEGORIES
 from tamsoat.inference_service.app import create_app
@@ -151,7 +151,7 @@ def test_stream_without_length_is_cut_at_the_limit(tiny_bundle: Path, tmp_path: 
             server.url + "api/v1/inference",
             content=endless(),
             headers={"content-type": "multipart/form-data; boundary=b"},
-            timeout=30,
+            timeout=WAIT_S,
         )
         assert response.status_code == 413, response.text
         assert sent < 40 * 2**20, "the server stopped reading"
@@ -173,7 +173,7 @@ def test_full_queue_answers_503_with_retry_after(tiny_bundle: Path, tmp_path: Pa
         held = [_connection(server), _connection(server)]
         for connection in held:
             connection.sendall(_head(1000))
-        time.sleep(0.5)
+        wait_until(lambda: "tamsoat_requests_admitted 2.0" in httpx.get(server.url + "metrics").text)
         refused = _post_to(server, field_jpeg)
         assert refused.status_code == 503
         assert refused.headers["retry-after"] == "7"
@@ -181,7 +181,7 @@ def test_full_queue_answers_503_with_retry_after(tiny_bundle: Path, tmp_path: Pa
         assert httpx.get(server.url + "healthz").status_code == 200
         for connection in held:
             connection.close()
-        time.sleep(0.5)
+        wait_until(lambda: "tamsoat_requests_admitted 0.0" in httpx.get(server.url + "metrics").text)
         assert _post_to(server, field_jpeg).status_code == 200
 
 
@@ -238,7 +238,7 @@ def test_no_file_name_is_logged_or_stored(tiny_bundle: Path, tmp_path: Path, fie
                 server.url + "api/v1/inference",
                 files={"image": (f"{marker}.jpg", image)},
                 data={"objective": "40"},
-                timeout=30,
+                timeout=WAIT_S,
             )
             assert marker not in response.text
         server.stop()
@@ -248,13 +248,13 @@ def test_no_file_name_is_logged_or_stored(tiny_bundle: Path, tmp_path: Path, fie
 
 
 def test_page_and_its_files_come_with_a_strict_policy(client: TestClient) -> None:
-    for path in ("/", "/static/app.js", "/static/app.css", "/static/messages.js", "/static/result.js"):
+    for path in ("/field", "/static/app.js", "/static/app.css", "/static/messages.js", "/static/result.js"):
         response = client.get(path)
         assert response.status_code == 200
         policy = response.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
-    page = client.get("/").text
+    page = client.get("/field").text
     assert 'lang="vi"' in page
     assert "<style" not in page
     assert "onclick" not in page
@@ -284,7 +284,7 @@ def test_readiness_fails_when_the_engine_is_closed(service_settings: Settings) -
 
 def _connection(server: ServerProcess) -> socket.socket:
     url = httpx.URL(server.url)
-    return socket.create_connection((url.host, url.port or 80), timeout=20)
+    return socket.create_connection((url.host, url.port or 80), timeout=WAIT_S)
 
 
 def _head(length: int, kind: bytes = b"multipart/form-data; boundary=b") -> bytes:
@@ -296,5 +296,5 @@ def _head(length: int, kind: bytes = b"multipart/form-data; boundary=b") -> byte
 
 def _post_to(server: ServerProcess, image: bytes) -> httpx.Response:
     return httpx.post(
-        server.url + "api/v1/inference", files={"image": ("a.jpg", image)}, data={"objective": "40"}, timeout=60
+        server.url + "api/v1/inference", files={"image": ("a.jpg", image)}, data={"objective": "40"}, timeout=WAIT_S
     )

@@ -1,12 +1,10 @@
 /** The page that screens one image: sends it, outlines what was found, lists the most suspicious cells. */
 import { messages } from "./messages.js";
 import { drawResult, chooseCell } from "./result.js";
-import {
-  call, goToSignIn, language as chosenLanguage, rememberLanguage, sessionHeaders, signOut, whoAmI,
-} from "./session.js";
+import { call, goToSignIn, sessionHeaders } from "./session.js";
 
 const byId = (id) => document.getElementById(id);
-let language = chosenLanguage();
+const language = document.documentElement.lang;
 let shown = null;
 
 function text() {
@@ -14,17 +12,12 @@ function text() {
 }
 
 function translate() {
-  document.documentElement.lang = language;
   for (const element of document.querySelectorAll("[data-text]")) {
     element.textContent = text()[element.dataset.text];
   }
   for (const element of document.querySelectorAll("[data-label]")) {
     element.setAttribute("aria-label", text()[element.dataset.label]);
   }
-  for (const button of document.querySelectorAll("[data-language]")) {
-    button.setAttribute("aria-pressed", String(button.dataset.language === language));
-  }
-  if (shown) drawResult(shown, text(), language);
 }
 
 function showError(message, detail) {
@@ -118,17 +111,7 @@ async function send(event) {
   }
 }
 
-async function showPerson() {
-  const person = await whoAmI();
-  if (!person) return;
-  byId("person-name").textContent = person.display_name ? `${person.display_name} · ${person.facility_name}` : "";
-  byId("administration").hidden = !person.roles.includes("administrator");
-  byId("sign-out").hidden = person.kind !== "account";
-  byId("person").hidden = false;
-}
-
 byId("form").addEventListener("submit", send);
-byId("sign-out").addEventListener("click", signOut);
 byId("scale").addEventListener("change", () => {
   byId("mpp-row").hidden = byId("scale").value !== "mpp";
 });
@@ -136,14 +119,6 @@ byId("cells").addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button) chooseCell(Number(button.dataset.index));
 });
-for (const button of document.querySelectorAll("[data-language]")) {
-  button.addEventListener("click", () => {
-    language = button.dataset.language;
-    rememberLanguage(language);
-    translate();
-  });
-}
 translate();
-showPerson().catch(() => showError(text().offline));
 const stored = new URLSearchParams(location.search).get("analysis");
 if (stored) showStored(stored).catch(() => showError(text().offline));

@@ -1,13 +1,6 @@
 /** Texts of the page, Vietnamese first. Both catalogues hold the same keys. */
 export const messages = {
   vi: {
-    upload: "Gửi tiêu bản",
-    skip: "Đến phần gửi ảnh",
-    subtitle: "hỗ trợ tầm soát tế bào cổ tử cung",
-    language: "Ngôn ngữ",
-    account: "Tài khoản",
-    administration: "Quản trị",
-    signOut: "Đăng xuất",
     notice: "Công cụ hỗ trợ tầm soát, không phải chẩn đoán. Bác sĩ giải phẫu bệnh đọc tiêu bản và ký kết quả.",
     image: "Ảnh một vi trường",
     imageHelp: "JPEG, PNG, TIFF, BMP hoặc WebP. Tên tệp không được lưu.",
@@ -53,13 +46,6 @@ export const messages = {
     },
   },
   en: {
-    upload: "Send slides",
-    skip: "Skip to the upload",
-    subtitle: "cervical cytology screening aid",
-    language: "Language",
-    account: "My account",
-    administration: "Administration",
-    signOut: "Sign out",
     notice: "A screening aid, not a diagnosis. A pathologist reads the slide and signs the result.",
     image: "Image of one field",
     imageHelp: "JPEG, PNG, TIFF, BMP or WebP. The file's name is not kept.",

@@ -36,29 +36,8 @@ export function slugOf(problem) {
   return String(problem?.type || "").split(":").pop();
 }
 
-/** Who is signed in; leads to the sign-in page where nobody is, or where something has to be done first. */
-export async function whoAmI() {
-  const { status, body } = await call("GET", "/api/v1/session");
-  if (status === 401 || (status === 200 && body.pending)) {
-    goToSignIn();
-    return null;
-  }
-  if (status !== 200) return null;
-  setToken(body.csrf_token);
-  return body;
-}
-
 export async function signOut() {
   await call("DELETE", "/api/v1/session");
   // Signs out at the hospital's identity provider too, where the person had signed in there; else leads to /sign-in.
   location.assign("/oidc/sign-out");
-}
-
-/** The language that was chosen on any page of this service. */
-export function language() {
-  return /(?:^|; )tamsoat-language=en(?:;|$)/.test(document.cookie) ? "en" : "vi";
-}
-
-export function rememberLanguage(value) {
-  document.cookie = `tamsoat-language=${value}; path=/; max-age=31536000; samesite=lax`;
 }

@@ -129,7 +129,7 @@ export class Row implements Listener {
     if (job.state === "completed") {
       this.bar.value = this.bar.max;
       const link = document.createElement("a");
-      link.href = `/?analysis=${encodeURIComponent(result.analysisId)}`;
+      link.href = `/field?analysis=${encodeURIComponent(result.analysisId)}`;
       link.textContent = this.text.result;
       this.element.append(link);
     }

@@ -38,7 +38,7 @@ from tamsoat.inference_service.uploads import endpoints as slides
 from tamsoat.inference_service.uploads import tus_endpoints
 from tamsoat.inference_service.uploads.receiving import Turns
 from tamsoat.inference_service.viewing import endpoints as viewing
-from tamsoat.inference_service.web import case_pages, verify_pages, webhook_pages
+from tamsoat.inference_service.web import case_pages, verify_pages, webhook_pages, worklist_pages
 from tamsoat.inference_service.web import endpoints as web
 from tamsoat.inference_service.webhooks import endpoints as webhooks
 
@@ -103,6 +103,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
         app.include_router(router)
     app.include_router(reviews.router)
     app.include_router(case_pages.router)
+    app.include_router(worklist_pages.router)
     for router in (reports.router, verify_pages.router):
         app.include_router(router)
     web.mount(app)

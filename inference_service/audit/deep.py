@@ -1,4 +1,4 @@
-"""Compare what is stored with what the log vouches for: every analysis, rebuilt from its rows, with its digest."""
+"""Compare what is stored with what the log vouches for: every analysis, rebuilt from its rows, every signed reading."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import groupby, islice
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from tamsoat.inference_service.audit import repository
+from tamsoat.inference_service.audit import deep_readings, repository
 from tamsoat.inference_service.audit.repository import Filter
 from tamsoat.inference_service.audit.rows import Row
 from tamsoat.inference_service.audit.schemas import Action
@@ -22,11 +22,12 @@ BATCH = 200
 
 @dataclass(frozen=True)
 class Comparison:
-    """How many analyses are as recorded, and the entry of the first that is not."""
+    """How many analyses and signed readings are as recorded, and the entry of the first that is not."""
 
     analyses: int
     first_bad_sequence: int | None = None
     reason: str = ""
+    readings: int = 0
 
 
 def stored_analyses(session: Session) -> int:
@@ -34,10 +35,13 @@ def stored_analyses(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Analysis)) or 0
 
 
-def compare(session: Session, progress: Callable[[int], None] | None = None) -> Comparison:
-    """Rebuild every analysis that an entry records; none may differ, be missing, or be stored without an entry.
+def compare(
+    session: Session, progress: Callable[[int], None] | None = None, *, with_readings: bool = True
+) -> Comparison:
+    """Rebuild every analysis and compare every signed reading; none may differ, be missing, or be without an entry.
 
-    To be called on a log that is whole, first in a new session. Reads about 30 rows per analysis.
+    To be called on a log that is whole, first in a new session. Reads about 30 rows per analysis. Readings are stored
+    encrypted: ``with_readings`` needs the keys of the installation.
     """
     repository.begin_snapshot(session)
     created = repository.stream_filtered(session, Filter(action=Action.ANALYSIS_CREATE))
@@ -57,7 +61,8 @@ def compare(session: Session, progress: Callable[[int], None] | None = None) -> 
         head = repository.read_head(session)
         end = head.sequence if head else 0
         return Comparison(found, end + 1, f"{stored - found} stored analyses were never recorded")
-    return Comparison(found)
+    readings, fault = deep_readings.compare(session) if with_readings else (0, None)
+    return Comparison(found, *fault, readings) if fault else Comparison(found, readings=readings)
 
 
 def _fault(row: Row, digests: dict[str, str | None]) -> str:

@@ -18,7 +18,7 @@ from tamsoat.inference_service.audit.schemas import Verification
 from tamsoat.inference_service.cli.audit_export import export
 from tamsoat.inference_service.cli.output import text_output
 from tamsoat.inference_service.cli.progress import FieldProgress
-from tamsoat.inference_service.db import migrations
+from tamsoat.inference_service.db import encryption, migrations
 from tamsoat.inference_service.db.keyring import read_keyring
 from tamsoat.inference_service.db.session import Database
 from tamsoat.inference_service.errors import EXIT_INPUT, EXIT_USAGE, TamsoatError
@@ -69,7 +69,7 @@ def verify(
     database_url: DatabaseUrl = None,
     checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint that was kept elsewhere")] = None,
     public_key: PublicKey = None,
-    deep_check: Annotated[bool, typer.Option("--deep", help="Also compare stored analyses with the log")] = False,
+    deep_check: Annotated[bool, typer.Option("--deep", help="Also compare stored analyses and readings")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as one JSON object")] = False,
 ) -> None:
     """Read the whole log: exit 0 when it is whole, otherwise 1 and the first bad sequence number."""
@@ -86,12 +86,12 @@ def verify(
             outcome = verification.verify(session, verification.Options(key, kept, progress.reach))
             progress.reach(outcome.entries)
         if deep_check and outcome.whole:
-            analyses = _deep(database)
+            analyses = _deep(database, settings)
             if analyses.first_bad_sequence is not None:
                 outcome = Verification(outcome.entries, analyses.first_bad_sequence, analyses.reason)
     if key is None and outcome.checkpoints:
         sys.stderr.write(f"signatures of {outcome.checkpoints} checkpoints not checked: name a --public-key\n")
-    _report(outcome, None if analyses is None else analyses.analyses, as_json)
+    _report(outcome, analyses, as_json)
     if not outcome.whole:
         raise typer.Exit(1)
 
@@ -183,26 +183,32 @@ def _key(path: Path | None, settings: Settings) -> Ed25519PublicKey | None:
     return read_keyring(settings.keys_path).signing.public_key() if settings.keys_path.exists() else None
 
 
-def _deep(database: Database) -> Comparison:
+def _deep(database: Database, settings: Settings) -> Comparison:
     from tamsoat.inference_service.audit import deep  # brings the engine along, which only this option needs
 
+    keys = settings.keys_path.exists()
+    if keys:
+        encryption.install(read_keyring(settings.keys_path))
+    else:
+        sys.stderr.write("signed readings not compared: they are encrypted, and the keys are not here\n")
     with database.read() as session:
         total = deep.stored_analyses(session)
     with FieldProgress(total, "analyses") as progress, database.read() as session:
-        return deep.compare(session, progress.reach)
+        return deep.compare(session, progress.reach, with_readings=keys)
 
 
-def _report(outcome: Verification, analyses: int | None, as_json: bool) -> None:
+def _report(outcome: Verification, compared: Comparison | None, as_json: bool) -> None:
     if as_json:
         told: dict[str, object] = {
             "whole": outcome.whole,
             "entries": outcome.entries,
             "checkpoints": outcome.checkpoints,
         }
-        told |= {"analyses": analyses, "first_bad_sequence": outcome.first_bad_sequence, "reason": outcome.reason}
+        told |= {"analyses": compared and compared.analyses, "readings": compared and compared.readings}
+        told |= {"first_bad_sequence": outcome.first_bad_sequence, "reason": outcome.reason}
         sys.stdout.write(json.dumps(told) + "\n")
     elif outcome.whole:
-        further = "" if analyses is None else f", {analyses} analyses as recorded"
+        further = f", {compared.analyses} analyses and {compared.readings} readings as recorded" if compared else ""
         console.print(f"audit log whole: {outcome.entries} entries, {outcome.checkpoints} checkpoints{further}")
     else:
         console.print(f"audit log broken at sequence {outcome.first_bad_sequence}: {outcome.reason}")

@@ -141,7 +141,7 @@ def test_deep_verification_compares_stored_analyses(
         for _ in range(3):
             sent = client.post("/api/v1/inference", files={"image": ("a.jpg", good_jpeg())}, data={"objective": "40"})
             assert sent.status_code == 200
-    assert "3 analyses as recorded" in run("verify", "--deep").output
+    assert "3 analyses and 0 readings as recorded" in run("verify", "--deep").output
     connection = sqlite3.connect(tmp_path / "service.db", isolation_level=None)
     (bad,) = connection.execute(
         "SELECT sequence FROM audit_entries WHERE action = 'analysis:create' ORDER BY sequence LIMIT 1 OFFSET 1"

@@ -14,13 +14,17 @@ import type { FindingTable } from "./types";
 const RADIUS_UM = 12;
 /** The same where the scale is not known. */
 const RADIUS_PX = 40;
-const MOST_OUTLINES = 1200;
+/** Above this number in view, shapes are copied instead of drawn as paths, which is slow without a graphics card. */
+const MOST_OUTLINES = 120;
 const MOST_SHAPES = 3000;
 const LEAST_RADIUS = 3.5;
-const MOST_SPRITE_RADIUS = 12;
+const MOST_SPRITE_RADIUS = 160;
+/** Sprites are made in sizes that differ by this factor, so that zooming does not make new ones all the time. */
+const SPRITE_STEP = 1.06;
 /** Screen pixels of the squares. */
 const SQUARE_SIDE = 12;
-const MOST_LETTERS = 250;
+/** Of 255: the slide is seen through them. */
+const SQUARE_ALPHA = 190;
 const LETTERS_FROM_RADIUS = 14;
 
 export interface Pane {
@@ -109,10 +113,10 @@ export class FindingsLayer {
     const level = this.index!.levelFor(SQUARE_SIDE / scale);
     const board = this.cleared(pane);
     const span = spanOf(level, boundsOf(view, pane.width, pane.height));
-    const radii = [3, 4, 5, 5.5, 6].map((radius) => radius * pane.ratio);
+    const radii = [2, 2.5, 3, 3.5, 4].map((radius) => radius * pane.ratio);
     // The graver ones on top.
     for (let category = 0; category < 6; category++) {
-      const sprites = radii.map((radius) => this.sprites.of(category, radius, true));
+      const sprites = radii.map((radius) => this.sprites.of(category, radius, true, SQUARE_ALPHA));
       for (let row = span.top; row < span.bottom; row++) {
         for (let column = span.left; column < span.right; column++) {
           const at = row * level.columns + column;
@@ -132,7 +136,8 @@ export class FindingsLayer {
     radius: number,
   ): void {
     const board = this.cleared(pane);
-    const size = Math.round(Math.min(MOST_SPRITE_RADIUS, Math.max(LEAST_RADIUS, radius)) * pane.ratio * 2) / 2;
+    const wanted = Math.min(MOST_SPRITE_RADIUS, Math.max(LEAST_RADIUS, radius)) * pane.ratio;
+    const size = SPRITE_STEP ** Math.round(Math.log(wanted) / Math.log(SPRITE_STEP));
     const solid = radius < LEAST_RADIUS * 1.7;
     const sprites = this.palette.categories.map((_, category) => this.sprites.of(category, size, solid));
     const { x_px, y_px, category } = this.table!;
@@ -151,15 +156,11 @@ export class FindingsLayer {
   ): void {
     const { x_px, y_px, category, categories } = this.table!;
     const found: number[][] = this.palette.categories.map(() => []);
-    let total = 0;
-    this.index!.forEachIn(box, (index) => {
-      found[category[index]!]?.push(index);
-      total++;
-    });
+    this.index!.forEachIn(box, (index) => found[category[index]!]?.push(index));
     context.save();
     context.scale(pane.ratio, pane.ratio);
     context.font = "600 11px system-ui, sans-serif";
-    const letters = this.filled && radius >= LETTERS_FROM_RADIUS && total <= MOST_LETTERS;
+    const letters = this.filled && radius >= LETTERS_FROM_RADIUS;
     found.forEach((indices, kind) => {
       if (!indices.length) return;
       const path = new Path2D();

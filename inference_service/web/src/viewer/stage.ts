@@ -18,6 +18,7 @@ export class Stage {
   private plane = 0;
 
   constructor(host: HTMLElement, private readonly changed: () => void) {
+    keepStyleOut();
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.osd = new OpenSeadragon.Viewer({
       element: host,
@@ -150,6 +151,16 @@ export class Stage {
   destroy(): void {
     this.osd.destroy();
   }
+}
+
+/**
+ * OpenSeadragon adds a style element, which the Content-Security-Policy forbids, unless it finds its own: give it an
+ * element of that name that means nothing to browsers.
+ */
+function keepStyleOut(): void {
+  const none = document.createElementNS("urn:tamsoat:nothing", "style");
+  none.setAttribute("data-openseadragon-mobile-css", "");
+  document.head.append(none);
 }
 
 const point = (x: number, y: number): OpenSeadragon.Point => new OpenSeadragon.Point(x, y);

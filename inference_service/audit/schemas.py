@@ -80,6 +80,7 @@ class Action(StrEnum):
     SLIDE_CREATE = "slide:create"
     SLIDE_DELETE = "slide:delete"
     SLIDE_READ = "slide:read"
+    SLIDE_UPDATE = "slide:update"
     UPLOAD_DISCARD = "upload:discard"
     WEBHOOK_CREATE = "webhook:create"
     WEBHOOK_DELETE = "webhook:delete"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select, union
 from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.audit import merkle
@@ -33,13 +33,18 @@ def audit_state(session: Session, size: int | None = None) -> AuditState:
 
 def stored_files(session: Session) -> list[StoredFile]:
     """Every file that slide rows name and that was not given up, once each, by digest."""
-    query = select(Slide.sha256, Slide.bytes).where(Slide.purged_at.is_(None)).distinct().order_by(Slide.sha256)
-    return [StoredFile(sha256=sha256, bytes=size) for sha256, size in session.execute(query)]
+    files = select(Slide.sha256, Slide.bytes).where(Slide.purged_at.is_(None))
+    pyramids = select(Slide.pyramid_sha256, Slide.pyramid_bytes).where(
+        Slide.purged_at.is_(None), Slide.pyramid_sha256.is_not(None)
+    )
+    found = {(str(row[0]), int(row[1])) for row in session.execute(union(files, pyramids))}
+    return [StoredFile(sha256=sha256, bytes=size) for sha256, size in sorted(found)]
 
 
 def is_named(session: Session, sha256: str) -> bool:
     """Whether a slide still needs the file."""
-    query = select(Slide.id).where(Slide.sha256 == sha256, Slide.purged_at.is_(None)).limit(1)
+    named = or_(Slide.sha256 == sha256, Slide.pyramid_sha256 == sha256)
+    query = select(Slide.id).where(named, Slide.purged_at.is_(None)).limit(1)
     return session.scalar(query) is not None
 
 

@@ -22,7 +22,7 @@ class ScreenedSlide(Protocol):
 
     id: str
     sha256: str
-    mpp: float
+    mpp: float | None
     order_id: str | None
 
 
@@ -35,6 +35,7 @@ def request_screening(session: Session, principal: Principal, slide: ScreenedSli
     Args:
         priority: ``stat``, ``urgent`` or ``routine``.
     """
+    assert slide.mpp is not None, "a slide is screened once its scale is known"
     analysis_id = str(uuid.uuid4())
     now = datetime.now(UTC)
     session.add(

@@ -69,20 +69,20 @@ def plan_look(info: PyramidInfo, mpp: float) -> Look:
     """The regions to read for :func:`find_cells`; ``mpp`` is that of level 0."""
     number = info.level_for(LOOK_MPP / mpp)
     level = info.levels[number]
+    side_px = _SQUARE_PX * max(1, int(LOOK_MPP / (mpp * level.downsample)))
+    block_px = _BLOCK_PX // side_px * side_px
     regions = tuple(
         Region(
             number,
             x_px,
             y_px,
-            min(_BLOCK_PX, level.width_px - x_px),
-            min(_BLOCK_PX, level.height_px - y_px),
+            min(block_px, level.width_px - x_px),
+            min(block_px, level.height_px - y_px),
             info.best_plane,
         )
-        for y_px in range(0, level.height_px, _BLOCK_PX)
-        for x_px in range(0, level.width_px, _BLOCK_PX)
+        for y_px in range(0, level.height_px, block_px)
+        for x_px in range(0, level.width_px, block_px)
     )
-    thinned = max(1, int(LOOK_MPP / (mpp * level.downsample)))
-    side_px = _SQUARE_PX * thinned
     rows, columns = -(-level.height_px // side_px), -(-level.width_px // side_px)
     return Look(regions, rows, columns, side_px * level.downsample)
 
@@ -96,10 +96,9 @@ def find_cells(look: Look, info: PyramidInfo, pixels: Iterable[NDArray[np.uint8]
     for region, part in zip(look.regions, pixels, strict=True):
         low, high = _extremes(part, side_px)
         top, left = region.y_px // side_px, region.x_px // side_px
-        # A block's side need not be a multiple of a square's: squares on its edge take the extreme of both blocks.
         place = np.s_[top : top + low.shape[0], left : left + low.shape[1]]
-        darkest[place] = np.minimum(darkest[place], low)
-        contrast[place] = np.maximum(contrast[place], high[..., 1] - low[..., 1])
+        darkest[place] = low
+        contrast[place] = high[..., 1] - low[..., 1]
         for channel in range(3):
             histogram[channel] += np.bincount(part[..., channel].ravel(), minlength=256)
     glass = _percentiles(histogram, _GLASS_PERCENTILE)

@@ -91,8 +91,10 @@ def focal_planes_of(path: Path) -> int:
         Exception: whatever pydicom raises on damaged content.
     """
     header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_HEADER)
-    if header.get("SOPClassUID") != WHOLE_SLIDE:
-        name = getattr(header.get("SOPClassUID"), "name", "unknown")
+    if "SOPClassUID" not in header:
+        raise DamagedImageError("the DICOM file does not say what it is: it is damaged or cut short")
+    if header.SOPClassUID != WHOLE_SLIDE:
+        name = getattr(header.SOPClassUID, "name", "unknown")
         raise UnsupportedImageError(
             f"the DICOM file is of the kind {name}, not a whole-slide image (VL Whole Slide Microscopy)"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,19 +35,7 @@ class ImagePyramid(Pyramid):
         self._levels = [pixels]
         while max(self._levels[-1].shape[:2]) > SMALLEST_LEVEL_PX:
             self._levels.append(np.asarray(Image.fromarray(self._levels[-1]).reduce(2), dtype=np.uint8))
-        height_px, width_px = pixels.shape[:2]
-        self.info = PyramidInfo(
-            format=FORMAT,
-            width_px=width_px,
-            height_px=height_px,
-            mpp=None,
-            objective=None,
-            levels=tuple(
-                Level(level.shape[1], level.shape[0], float(2**number)) for number, level in enumerate(self._levels)
-            ),
-            tile_width_px=_TILE_PX,
-            tile_height_px=_TILE_PX,
-        )
+        self.info = describe(tuple(computed_levels(pixels.shape[1], pixels.shape[0])))
 
     def _read_inside(
         self, level: int, x_px: int, y_px: int, width_px: int, height_px: int, plane: int
@@ -55,3 +44,27 @@ class ImagePyramid(Pyramid):
 
     def close(self) -> None:
         self._levels.clear()
+
+
+def computed_levels(width_px: int, height_px: int) -> Iterator[Level]:
+    """The levels of a plain image: each half of the one before, until it fits into 512 px."""
+    downsample = 1
+    while True:
+        yield Level(width_px, height_px, float(downsample))
+        if max(width_px, height_px) <= SMALLEST_LEVEL_PX:
+            return
+        width_px, height_px, downsample = -(-width_px // 2), -(-height_px // 2), downsample * 2
+
+
+def describe(levels: tuple[Level, ...]) -> PyramidInfo:
+    """What a plain image of these levels says of itself."""
+    return PyramidInfo(
+        format=FORMAT,
+        width_px=levels[0].width_px,
+        height_px=levels[0].height_px,
+        mpp=None,
+        objective=None,
+        levels=levels,
+        tile_width_px=_TILE_PX,
+        tile_height_px=_TILE_PX,
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 import openslide
 
 from tamsoat.inference_service.errors import TamsoatError
-from tamsoat.inference_service.slides.errors import DamagedImageError, ImageTooLargeError
+from tamsoat.inference_service.slides.errors import DamagedImageError, ImageTooLargeError, UnsupportedImageError
 from tamsoat.inference_service.slides.image_pyramid import ImagePyramid
 from tamsoat.inference_service.slides.openslide_pyramid import OpenSlidePyramid
 from tamsoat.inference_service.slides.pyramid import LARGEST_SINGLE_LEVEL_PX, Pyramid
@@ -53,7 +53,10 @@ def _open(path: Path, media_type: str) -> Pyramid:
         return _open_dicom(path)
     if media_type == TIFF:
         return _open_tiff(path)
-    return OpenSlidePyramid(path)
+    try:
+        return OpenSlidePyramid(path)
+    except openslide.OpenSlideUnsupportedFormatError:
+        raise UnsupportedImageError("the files are not a slide that can be read") from None
 
 
 def _open_tiff(path: Path) -> Pyramid:

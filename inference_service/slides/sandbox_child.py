@@ -21,8 +21,9 @@ CPU_MARGIN_S = 5
 PLUGINS = (BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
 
 
-def confine(memory_bytes: int) -> None:
-    """Set the limits of this process: ``memory_bytes`` over what it has now, no writing of files, few open ones.
+def confine(memory_bytes: int, file_bytes: int = 0) -> None:
+    """Set the limits of this process: ``memory_bytes`` over what it has now, no file larger than ``file_bytes`` written
+    (0: none at all), few open ones.
 
     The settings of the service leave the environment. On Windows only the time limit of the pool holds.
     """
@@ -40,7 +41,7 @@ def confine(memory_bytes: int) -> None:
     for kind, limit in (
         (resource.RLIMIT_AS, base_bytes + memory_bytes),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, file_bytes),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (limit, limit))

@@ -23,7 +23,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from tamsoat.inference_service.slides import slide_child
+from tamsoat.inference_service.slides import looking, slide_child
 from tamsoat.inference_service.slides.errors import DecodeCrashedError, DecodeTimeoutError
 from tamsoat.inference_service.slides.pyramid import LARGEST_REGION_PX, PyramidInfo, RegionError
 from tamsoat.inference_service.slides.sandbox import START_S, Decoder, children_context
@@ -62,6 +62,10 @@ class SlideReader:
     def describe(self, path: Path, media_type: str) -> PyramidInfo:
         """Size, scale, levels and planes of the slide."""
         return self._children.call(slide_child.describe, path, media_type, name=NAME)
+
+    def look(self, path: Path, media_type: str) -> PyramidInfo:
+        """:meth:`describe` without keeping the slide open, and without decoding a plain image."""
+        return self._children.call(looking.look, path, media_type, name=NAME)
 
     def region_jpeg(
         self,
@@ -130,7 +134,7 @@ def stream_regions(
     slots = max(1, min(look_ahead, len(regions)))
     context = cast(ForkServerContext, children_context())
     shared = context.RawArray(ctypes.c_uint8, slot_bytes * slots)
-    views = np.frombuffer(shared, np.uint8).reshape(slots, slot_bytes)
+    views = np.frombuffer(cast(bytearray, shared), np.uint8).reshape(slots, slot_bytes)
     here, there = context.Pipe()
     arguments = (there, shared, slot_bytes, (path, media_type), regions, memory_mib * 2**20, timeout_s)
     process = context.Process(target=slide_child.stream, args=arguments, daemon=True, name="tamsoat-slide-stream")

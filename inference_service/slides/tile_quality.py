@@ -15,7 +15,7 @@ from PIL import Image
 from tamsoat.inference_service.slides.quality import (
     COLOUR_MPP,
     FOCUS_MPP,
-    MAX_DARK,
+    STAINED_DENSITY,
     block_sharpness,
     density_of,
     is_cytology_stain,
@@ -52,7 +52,9 @@ def judge_tile(pixels: NDArray[np.uint8], mpp: float, glass: NDArray[np.floating
     colour = np.asarray(image.reduce(_factor(COLOUR_MPP, mpp)))
     density = density_of(colour, glass)
     mean_density = density.mean(axis=2)
-    if (mean_density > 1.0).mean() > MAX_DARK or not is_cytology_stain(glass, density, mean_density):
+    if not (mean_density > STAINED_DENSITY).any():
+        return TileQuality.SPARSE
+    if not is_cytology_stain(glass, density, mean_density):
         return TileQuality.NOT_CYTOLOGY_STAIN
     if is_over_exposed(colour, mean_density):
         return TileQuality.OVER_EXPOSED

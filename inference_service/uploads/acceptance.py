@@ -23,12 +23,16 @@ from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.screening.requests import QUEUE, request_screening
 from tamsoat.inference_service.settings import Settings
 from tamsoat.inference_service.slides.errors import EmptyImageError, UnsupportedImageError
-from tamsoat.inference_service.slides.sniff import SNIFFED_BYTES, describe_content, sniff_media_type
+from tamsoat.inference_service.slides.sniff import SNIFFED_BYTES, ZIP, describe_content, sniff_media_type
 from tamsoat.inference_service.transport import tracing
-from tamsoat.inference_service.uploads import repository
+from tamsoat.inference_service.uploads import examination, repository, slide_files
+from tamsoat.inference_service.uploads.examination import Examined
 from tamsoat.inference_service.uploads.intent import Intent
-from tamsoat.inference_service.uploads.tables import Slide
+from tamsoat.inference_service.uploads.tables import BUILDING, READY, UNREADABLE, Slide
 
+PYRAMIDS = "pyramids"
+"""Name of the queue of pyramids to be built."""
+ZIP_START = b"PK\x03\x04"
 RESERVE_BYTES = 256 * 2**20
 """Space that a new upload leaves free on the disk: the database must go on."""
 
@@ -49,6 +53,14 @@ class QuotaExceededError(TamsoatError):
     status = 507
     title = "Quota exceeded"
     slug = "quota-exceeded"
+
+
+class DuplicateGoneError(TamsoatError):
+    """The slide that these bytes were a duplicate of was deleted at the same moment."""
+
+    status = 503
+    title = "Send the file again"
+    slug = "duplicate-gone"
 
 
 class OtherOrderError(TamsoatError):
@@ -89,6 +101,8 @@ def check_file(file: WholeFile, intent: Intent) -> str:
     with file.path.open("rb") as stream:
         head = stream.read(SNIFFED_BYTES)
     media_type = sniff_media_type(head)
+    if media_type is None and head.startswith(ZIP_START):
+        media_type = ZIP  # whether a slide is inside is seen when it is unpacked
     if media_type is None:
         raise UnsupportedImageError(
             f"the file is {describe_content(head)}, not a JPEG, PNG, TIFF, BMP, WebP or DICOM image"
@@ -161,20 +175,32 @@ def give_back_content(runtime: Runtime, sha256: str) -> None:
 
 
 def make_slide(
-    session: Session, runtime: Runtime, principal: Principal, file: WholeFile, media_type: str, intent: Intent
+    session: Session,
+    runtime: Runtime,
+    principal: Principal,
+    file: WholeFile,
+    media_type: str,
+    intent: Intent,
+    examined: Examined | None,
 ) -> Accepted:
     """Inside a writing transaction: the slide with its screening, or the one that is there already.
 
     The content is in the store; where another facility's deletion removed it meanwhile, it is put back here, while
     deletions of the same content wait. Call :func:`wake` after the commit.
 
+    Args:
+        examined: what the file says of itself; None where it was taken for a duplicate.
+
     Raises:
         OrderNotFoundError, OrderClosedError, OtherOrderError: the order cannot take it.
+        DuplicateGoneError: the slide that it was a duplicate of was deleted this very moment (503).
     """
     repository.lock(session, f"content:{file.sha256}")
     found = find_duplicate(session, principal.facility_id, file.sha256, intent)
     if found is not None:
         return Accepted(found, duplicate=True)
+    if examined is None:
+        raise DuplicateGoneError("the slide that has these bytes was deleted just now; send the file again")
     check_order(session, principal.facility_id, intent.order_id)
     if not runtime.store.exists(file.sha256):
         runtime.store.put(file.path, file.sha256)
@@ -184,11 +210,12 @@ def make_slide(
         sha256=file.sha256,
         bytes=file.size_bytes,
         media_type=media_type,
-        mpp=intent.mpp,
         order_id=intent.order_id,
+        screening_priority=intent.priority,
         created_by=principal.actor,
         created_at=datetime.now(UTC),
     )
+    examined.describe(slide, media_type)
     session.add(slide)
     session.flush()
     details: dict[str, str | int | bool] = {"bytes": slide.bytes, "media_type": media_type}
@@ -206,13 +233,45 @@ def make_slide(
         ),
     )
     cases.take_slide(session, slide, priority=intent.priority)
-    slide.analysis_id = request_screening(session, principal, slide, priority=intent.priority)
+    screen_when_ready(session, principal, slide)
     return Accepted(slide, duplicate=False)
+
+
+def screen_when_ready(session: Session, principal: Principal, slide: Slide) -> None:
+    """Request the first screening, once its scale is known and its file can be read; otherwise nothing.
+
+    A file that cannot be read is screened too: that is how its sender is told the reason. Appends to the audit log.
+    """
+    if slide.analysis_id is None and slide.mpp is not None and slide.condition in (READY, UNREADABLE):
+        slide.analysis_id = request_screening(session, principal, slide, priority=slide.screening_priority)
+
+
+def examine(
+    runtime: Runtime, principal: Principal, file: WholeFile, media_type: str, intent: Intent
+) -> Examined | None:
+    """Look into a file that is about to become a slide; None where the facility has these bytes already. Blocks.
+
+    Raises:
+        OtherOrderError: it has them under another order.
+        ImageError, MissingScaleError, ScaleDisagreesError: see :func:`.examination.examine`.
+    """
+    with runtime.database.read() as session:
+        if find_duplicate(session, principal.facility_id, file.sha256, intent) is not None:
+            return None
+    with (
+        tracing.span("slide look", bytes=file.size_bytes),
+        slide_files.arrived(runtime, file.path, file.sha256, media_type) as local,
+    ):
+        return examination.examine(runtime, local, media_type, intent.mpp)
 
 
 def wake(runtime: Runtime, accepted: Accepted) -> None:
     """After the commit: let the workers begin at once."""
     slide = accepted.slide
     log.info("slide_accepted", slide_id=slide.id, bytes=slide.bytes, duplicate=accepted.duplicate)
-    if slide.analysis_id is not None and not accepted.duplicate:
+    if accepted.duplicate:
+        return
+    if slide.analysis_id is not None:
         runtime.jobs.wake(QUEUE, slide.analysis_id)
+    if slide.condition == BUILDING:
+        runtime.jobs.wake(PYRAMIDS, slide.id)

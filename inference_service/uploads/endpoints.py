@@ -18,15 +18,30 @@ from tamsoat.inference_service.orders.service import OrderClosedError, OrderNotF
 from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.screening.scale import AbsurdScaleError, MissingScaleError
 from tamsoat.inference_service.settings import Settings
-from tamsoat.inference_service.slides.errors import EmptyImageError, UnsupportedImageError
+from tamsoat.inference_service.slides.errors import (
+    DamagedImageError,
+    DecodeCrashedError,
+    DecodeTimeoutError,
+    EmptyImageError,
+    ImageTooLargeError,
+    UnsupportedImageError,
+)
+from tamsoat.inference_service.slides.sandbox import DecoderClosedError
+from tamsoat.inference_service.slides.scale_of_file import AnisotropicScaleError
 from tamsoat.inference_service.storage.store import ContentAlteredError, ContentMissingError, StorageUnavailableError
 from tamsoat.inference_service.transport import idempotency
 from tamsoat.inference_service.transport.problems import InvalidRequestError, describe
 from tamsoat.inference_service.transport.uploads import BodyRule, UploadTooLargeError, UploadTooSlowError
-from tamsoat.inference_service.uploads import delivery, service
-from tamsoat.inference_service.uploads.acceptance import DigestMismatchError, OtherOrderError, QuotaExceededError
+from tamsoat.inference_service.uploads import delivery, scaling, service
+from tamsoat.inference_service.uploads.acceptance import (
+    DigestMismatchError,
+    DuplicateGoneError,
+    OtherOrderError,
+    QuotaExceededError,
+)
+from tamsoat.inference_service.uploads.examination import ScaleDisagreesError
 from tamsoat.inference_service.uploads.intent import IntentError, read_intent
-from tamsoat.inference_service.uploads.schemas import SlideAccepted, SlideAnswer, SlidePage
+from tamsoat.inference_service.uploads.schemas import ScaleStatement, SlideAccepted, SlideAnswer, SlidePage
 from tamsoat.inference_service.uploads.slide_form import FILE_FIELD, SlideRequest, SlideRoute
 
 PAGE_DEFAULT, PAGE_MOST = 50, 200
@@ -62,6 +77,7 @@ ReadSession = Annotated[Session, Depends(reading, scope="function")]
 Sender = Annotated[Principal, allow(*READERS, Role.INTEGRATOR, scope="system/Media.c")]
 Reader = Annotated[Principal, allow(*READERS, Role.INTEGRATOR, scope="system/Media.r")]
 Searcher = Annotated[Principal, allow(*READERS, Role.INTEGRATOR, scope="system/Media.s")]
+Changer = Annotated[Principal, allow(*READERS, Role.INTEGRATOR, scope="system/Media.u")]
 Remover = Annotated[Principal, allow(*READERS, Role.INTEGRATOR, scope="system/Media.d")]
 SlideId = Annotated[str, Path(max_length=64, description="From the answer to a sent slide")]
 
@@ -74,6 +90,14 @@ OF_THE_FILE = (
     EmptyImageError,
     DigestMismatchError,
     UnsupportedImageError,
+    DamagedImageError,
+    ImageTooLargeError,
+    DecodeCrashedError,
+    DecodeTimeoutError,
+    AnisotropicScaleError,
+    ScaleDisagreesError,
+    DecoderClosedError,
+    DuplicateGoneError,
     UploadTooLargeError,
     UploadTooSlowError,
     OrderNotFoundError,
@@ -95,10 +119,15 @@ FORM: dict[str, Any] = {
                         FILE_FIELD: {
                             "type": "string",
                             "format": "binary",
-                            "description": "JPEG, PNG, TIFF (also BigTIFF, SVS), BMP, WebP or DICOM; told by content",
+                            "description": "A field (JPEG, PNG, TIFF, BMP, WebP) or a whole slide; told by content",
                         },
                         "objective": {"type": "number", "description": "Magnification: 10, 20, 40, 60 or 100"},
                         "mpp": {"type": "number", "description": "Micrometres per pixel, instead of the objective"},
+                        "scale": {
+                            "type": "string",
+                            "enum": ["file"],
+                            "description": "`file`: the scale is in the file, none is stated beside it",
+                        },
                         "order_id": {"type": "string", "maxLength": 36, "description": "The order it is for"},
                         "priority": {"type": "string", "enum": ["routine", "urgent", "stat"], "default": "routine"},
                         "sha256": {"type": "string", "description": "Of the file, hexadecimal; checked on arrival"},
@@ -127,8 +156,9 @@ async def send_slide(request: Request, response: Response, runtime: RuntimeDep, 
     """Store one image and have it screened. For files over some ten megabytes use `/api/v1/uploads`.
 
     The answer arrives when the bytes and the job are durable; `Location` is the analysis to watch. State exactly
-    one of `objective` and `mpp`. A SHA-256 in `sha256`, or in `Content-Digest` or `Repr-Digest` (RFC 9530) among the
-    headers of the file's part, is compared with what arrived.
+    one of `objective`, `mpp` and `scale=file`. A slide whose file turns out to have no scale is kept as `needs-scale`
+    (`Location` is the slide then): state it by PATCH. A SHA-256 in `sha256`, or in `Content-Digest` or `Repr-Digest`
+    (RFC 9530) among the headers of the file's part, is compared with what arrived.
     """
     assert isinstance(request, SlideRequest)
     form = await request.form()
@@ -137,7 +167,7 @@ async def send_slide(request: Request, response: Response, runtime: RuntimeDep, 
     file = await request.whole_file()
     accepted = await to_thread.run_sync(partial(service.accept, runtime, principal, file, intent))
     response.status_code = 200 if accepted.duplicate else 202
-    response.headers["Location"] = f"/api/v1/analyses/{accepted.analysis_id}"
+    response.headers["Location"] = service.location(accepted)
     return accepted
 
 
@@ -196,6 +226,22 @@ def read_image(request: Request, runtime: RuntimeDep, principal: Reader, slide_i
     details = {"order": slide.order_id} if slide.order_id is not None else {}
     runtime.read_log.record(principal, Action.SLIDE_READ, f"slide:{slide.id}", {**details, "image": True})
     return delivery.deliver(request, runtime.store, slide)
+
+
+@router.patch(
+    "/slides/{slide_id}",
+    response_model=SlideAnswer,
+    summary="State the scale of a slide",
+    responses={
+        **describe(*WRITING, service.SlideNotFoundError, MissingScaleError, AbsurdScaleError, scaling.ScaleKnownError),
+    },
+)
+def state_scale(runtime: RuntimeDep, principal: Changer, slide_id: SlideId, statement: ScaleStatement) -> SlideAnswer:
+    """Say the objective or the micrometres per pixel of a slide in `needs-scale`; its screening is requested then.
+
+    A scale that is known (stated when the slide was sent, or in its file) is not changed: 409.
+    """
+    return service.answer(scaling.state_scale(runtime, principal, slide_id, statement))
 
 
 @router.delete(

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tamsoat.inference_service.errors import TamsoatError
-from tamsoat.inference_service.screening.scale import resolve_scale
+from tamsoat.inference_service.screening.scale import MissingScaleError, resolve_scale
 
-KNOWN = ("objective", "mpp", "order_id", "priority", "sha256", "again")
+KNOWN = ("objective", "mpp", "scale", "order_id", "priority", "sha256", "again")
 """What is read; everything else that a client sends along (file names above all) is dropped unread."""
 
 PRIORITIES = ("routine", "urgent", "stat")
@@ -38,10 +38,11 @@ class IntentError(TamsoatError):
 
 @dataclass(frozen=True)
 class Intent:
-    """``mpp`` in micrometres per pixel; ``sha256`` lower-case hex of the whole file, where the sender knows it;
-    ``again``: make a new slide even of bytes that the facility has already."""
+    """``mpp`` in micrometres per pixel, None: it is to be in the file (``scale=file``); ``sha256`` lower-case hex of
+    the whole file, where the sender knows it; ``again``: make a new slide even of bytes that the facility has already.
+    """
 
-    mpp: float
+    mpp: float | None
     order_id: str | None
     priority: str
     sha256: str | None
@@ -55,7 +56,7 @@ def read_intent(fields: Mapping[str, str], *, header_sha256: str | None = None) 
         header_sha256: from ``Repr-Digest``; must agree with the field where both are there.
 
     Raises:
-        MissingScaleError, AbsurdScaleError: of ``objective`` and ``mpp``.
+        MissingScaleError, AbsurdScaleError: of ``objective``, ``mpp`` and ``scale``.
         IntentError: any other.
     """
     sha256 = fields.get("sha256", "").strip().lower() or None
@@ -72,7 +73,7 @@ def read_intent(fields: Mapping[str, str], *, header_sha256: str | None = None) 
     again = fields.get("again", "").strip().lower()
     if again not in _YES + _NO:
         raise IntentError("again must be true or false")
-    mpp = resolve_scale(_number(fields, "objective"), _number(fields, "mpp"))
+    mpp = _scale(fields)
     return Intent(mpp, order_id, priority, sha256 or header_sha256, again in _YES)
 
 
@@ -101,6 +102,18 @@ def read_metadata(header: str) -> dict[str, str]:
         except (binascii.Error, UnicodeDecodeError) as error:
             raise IntentError(f"Upload-Metadata: the value of {key} is not base64 of UTF-8 text") from error
     return found
+
+
+def _scale(fields: Mapping[str, str]) -> float | None:
+    objective, mpp = _number(fields, "objective"), _number(fields, "mpp")
+    where = fields.get("scale", "").strip()
+    if where not in ("", "file"):
+        raise IntentError("scale must be `file`, or left out")
+    if not where:
+        return resolve_scale(objective, mpp)
+    if objective is not None or mpp is not None:
+        raise MissingScaleError("scale=file says that the scale is in the file: state no objective or mpp beside it")
+    return None
 
 
 def _number(fields: Mapping[str, str], name: str) -> float | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.screening.tables import QUEUED, RUNNING, Screening
-from tamsoat.inference_service.uploads.tables import Slide, Upload
+from tamsoat.inference_service.uploads.tables import BUILDING, Slide, Upload
 
 
 def lock(session: Session, name: str) -> None:
@@ -55,15 +55,37 @@ def list_slides(
 
 
 def uses_of(session: Session, sha256: str) -> int:
-    """How many slides of any facility, not deleted, have these bytes."""
-    query = select(func.count()).select_from(Slide).where(Slide.sha256 == sha256, Slide.deleted_at.is_(None))
+    """How many slides of any facility, not deleted, have these bytes, as their file or as their pyramid."""
+    named = or_(Slide.sha256 == sha256, Slide.pyramid_sha256 == sha256)
+    query = select(func.count()).select_from(Slide).where(named, Slide.deleted_at.is_(None))
     return session.scalar(query) or 0
 
 
-def unpurged(session: Session, limit: int) -> list[tuple[str, str]]:
-    """Deleted slides whose bytes were not given up yet: (id, sha256)."""
-    query = select(Slide.id, Slide.sha256).where(Slide.deleted_at.is_not(None), Slide.purged_at.is_(None)).limit(limit)
-    return [(row.id, row.sha256) for row in session.execute(query)]
+def unpurged(session: Session, limit: int) -> list[str]:
+    """Deleted slides whose bytes were not given up yet."""
+    query = select(Slide.id).where(Slide.deleted_at.is_not(None), Slide.purged_at.is_(None)).limit(limit)
+    return list(session.scalars(query))
+
+
+def lock_slide(session: Session, slide_id: str) -> Slide | None:
+    """The slide, deleted or not, its row locked until the transaction ends."""
+    return session.scalar(select(Slide).where(Slide.id == slide_id).with_for_update())
+
+
+def to_be_built(session: Session, limit: int) -> list[tuple[str, str]]:
+    """Slides whose pyramid is missing, oldest first: (id, priority)."""
+    query = (
+        select(Slide.id, Slide.screening_priority)
+        .where(Slide.condition == BUILDING, Slide.deleted_at.is_(None))
+        .order_by(Slide.created_at, Slide.id)
+        .limit(limit)
+    )
+    return [(row.id, row.screening_priority) for row in session.execute(query)]
+
+
+def set_pyramid_percent(session: Session, slide_id: str, percent: int) -> None:
+    """Note how far the pyramid is."""
+    session.execute(update(Slide).where(Slide.id == slide_id).values(pyramid_percent=percent))
 
 
 def mark_purged(session: Session, slide_id: str, when: datetime) -> None:
@@ -72,8 +94,8 @@ def mark_purged(session: Session, slide_id: str, when: datetime) -> None:
 
 
 def used_bytes(session: Session, facility_id: str) -> int:
-    """Bytes of the facility's slides, and those that its unfinished uploads were promised."""
-    slides = select(func.coalesce(func.sum(Slide.bytes), 0)).where(
+    """Bytes of the facility's slides with their pyramids, and those that its unfinished uploads were promised."""
+    slides = select(func.coalesce(func.sum(Slide.bytes + func.coalesce(Slide.pyramid_bytes, 0)), 0)).where(
         Slide.facility_id == facility_id, Slide.deleted_at.is_(None)
     )
     uploads = select(func.coalesce(func.sum(Upload.expected_bytes), 0)).where(

@@ -20,6 +20,7 @@ from tamsoat.inference_service.storage.store import file_digest, incoming_folder
 from tamsoat.inference_service.transport.uploads import UploadTooLargeError
 from tamsoat.inference_service.uploads import acceptance, incoming, repository
 from tamsoat.inference_service.uploads.acceptance import Accepted, WholeFile
+from tamsoat.inference_service.uploads.examination import Examined
 from tamsoat.inference_service.uploads.intent import Intent, is_identifier
 from tamsoat.inference_service.uploads.schemas import UploadAnswer
 from tamsoat.inference_service.uploads.tables import Upload
@@ -134,7 +135,8 @@ def complete(runtime: Runtime, principal: Principal, upload: Upload, sha256: str
         try:
             file = WholeFile(path, sha256 or file_digest(path), upload.expected_bytes)
             media_type = acceptance.check_file(file, intent)
-            accepted = _store_and_finish(runtime, principal, upload.id, file, media_type, intent)
+            examined = acceptance.examine(runtime, principal, file, media_type, intent)
+            accepted = _store_and_finish(runtime, principal, upload.id, file, media_type, intent, examined)
         except FileNotFoundError:
             accepted = None  # another process has finished it just now, or its bytes are lost: its row will say
         except TamsoatError as error:
@@ -166,24 +168,36 @@ def check_state(upload: Upload) -> Upload:
 
 
 def _store_and_finish(
-    runtime: Runtime, principal: Principal, upload_id: str, file: WholeFile, media_type: str, intent: Intent
+    runtime: Runtime,
+    principal: Principal,
+    upload_id: str,
+    file: WholeFile,
+    media_type: str,
+    intent: Intent,
+    examined: Examined | None,
 ) -> Accepted | None:
     acceptance.store_content(runtime, file)
     try:
-        return _finish(runtime, principal, upload_id, file, media_type, intent)
+        return _finish(runtime, principal, upload_id, file, media_type, intent, examined)
     except TamsoatError:
         acceptance.give_back_content(runtime, file.sha256)
         raise
 
 
 def _finish(
-    runtime: Runtime, principal: Principal, upload_id: str, file: WholeFile, media_type: str, intent: Intent
+    runtime: Runtime,
+    principal: Principal,
+    upload_id: str,
+    file: WholeFile,
+    media_type: str,
+    intent: Intent,
+    examined: Examined | None,
 ) -> Accepted | None:
     with runtime.database.write() as session:
         row = repository.lock_upload(session, upload_id)
         if row is None or row.state != RECEIVING:
             return None
-        accepted = acceptance.make_slide(session, runtime, principal, file, media_type, intent)
+        accepted = acceptance.make_slide(session, runtime, principal, file, media_type, intent, examined)
         row.state = COMPLETED
         row.slide_id, row.analysis_id = accepted.slide.id, accepted.slide.analysis_id
         row.duplicate = accepted.duplicate
@@ -218,9 +232,14 @@ def discard(runtime: Runtime, upload_id: str, actor: str, *, expired_before: dat
 
 def owner_of(upload: Upload) -> Principal:
     """Who began the upload, without rights: for finishing it when they have gone."""
-    kind = upload.actor.partition(":")[0]
+    return principal_of(upload.actor, upload.facility_id)
+
+
+def principal_of(actor: str, facility_id: str) -> Principal:
+    """The owner of something that is finished for them, without rights."""
+    kind = actor.partition(":")[0]
     assert kind in ("account", "client", "local")
-    return Principal(upload.actor, kind, upload.facility_id, frozenset())  # type: ignore[arg-type]
+    return Principal(actor, kind, facility_id, frozenset())  # type: ignore[arg-type]
 
 
 def sweep(runtime: Runtime, most: int = 200) -> int:

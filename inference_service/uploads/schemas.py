@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Priority = Literal["routine", "urgent", "stat"]
+Condition = Literal["ready", "needs-scale", "building", "unreadable"]
 UploadState = Literal["receiving", "completed", "failed"]
 
 _SLIDE: dict[str, Any] = {
@@ -16,6 +17,15 @@ _SLIDE: dict[str, Any] = {
     "bytes": 201139,
     "media_type": "image/jpeg",
     "mpp": 0.25,
+    "mpp_source": "file",
+    "width_px": 46000,
+    "height_px": 32914,
+    "format": "openslide:aperio",
+    "objective": 40.0,
+    "planes": 1,
+    "condition": "ready",
+    "pyramid_percent": 0,
+    "case_id": "9c1f0f52-55b5-4f7e-8f0a-7b6d6c2f1a10",
     "order_id": None,
     "analysis_id": "0b7e9f8e-6f0e-4f6c-9a53-0f3c7f1f2d11",
     "created_at": "2026-11-22T08:00:00Z",
@@ -42,9 +52,22 @@ class SlideAnswer(BaseModel):
     sha256: str = Field(description="Of the bytes as they came, lower-case hex")
     bytes: int
     media_type: str = Field(description="Decided by content")
-    mpp: float = Field(description="Micrometres per pixel, as stated")
+    mpp: float | None = Field(description="Micrometres per level-0 pixel; null: to be stated by PATCH")
+    mpp_source: Literal["stated", "file"] = Field(description="Who says so")
+    width_px: int | None = Field(description="Of level 0; null: the file cannot be read")
+    height_px: int | None
+    format: str | None = Field(description="How it is opened, for example `field` or `openslide:aperio`")
+    objective: float | None = Field(description="Nominal magnification, as the file says")
+    planes: int = Field(description="Focal planes")
+    condition: Condition = Field(
+        description="`ready`; `needs-scale`: state it by PATCH; `building`: its pyramid is being built; `unreadable`"
+    )
+    pyramid_percent: int = Field(description="How much of the pyramid is built, while `building`")
+    case_id: str | None
     order_id: str | None
-    analysis_id: str | None = Field(description="The screening that was asked for when it arrived")
+    analysis_id: str | None = Field(
+        description="The first screening; null until the slide is ready and its scale is known"
+    )
     created_at: datetime
 
 
@@ -77,3 +100,12 @@ class UploadAnswer(BaseModel):
     analysis_id: str | None
     duplicate: bool
     problem: str | None = Field(description="What was wrong with the whole file: last part of a problem's type")
+
+
+class ScaleStatement(BaseModel):
+    """The scale of a slide that states none itself: exactly one of both."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"objective": 40}]})
+
+    objective: float | None = Field(None, description="Magnification: 10, 20, 40, 60 or 100")
+    mpp: float | None = Field(None, description="Micrometres per pixel, 0.05 to 2")

@@ -16,8 +16,9 @@ from tamsoat.inference_service.orders.vocabulary import OrderStatus
 from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.storage.store import incoming_folder
 from tamsoat.inference_service.transport.idempotency import keep
-from tamsoat.inference_service.uploads import acceptance, repository
+from tamsoat.inference_service.uploads import acceptance, repository, slide_files
 from tamsoat.inference_service.uploads.acceptance import Accepted, WholeFile
+from tamsoat.inference_service.uploads.examination import Examined
 from tamsoat.inference_service.uploads.intent import Intent, is_identifier
 from tamsoat.inference_service.uploads.schemas import SlideAccepted, SlideAnswer, SlidePage
 from tamsoat.inference_service.uploads.tables import Slide
@@ -71,18 +72,19 @@ def accept(runtime: Runtime, principal: Principal, file: WholeFile, intent: Inte
 
     Raises:
         EmptyImageError, DigestMismatchError, UnsupportedImageError: of the file.
+        ImageError, MissingScaleError, ScaleDisagreesError: see :func:`.examination.examine`.
         OrderNotFoundError, OrderClosedError, OtherOrderError: of the order.
         QuotaExceededError, StorageFullError: no space.
     """
     media_type = acceptance.check_file(file, intent)
     with runtime.database.read() as session:
         acceptance.check_order(session, principal.facility_id, intent.order_id)
-        known = acceptance.find_duplicate(session, principal.facility_id, file.sha256, intent)
-    if known is None:
+    examined = acceptance.examine(runtime, principal, file, media_type, intent)
+    if examined is not None:
         acceptance.store_content(runtime, file)
     try:
         with runtime.database.write() as session:
-            accepted = _make(session, runtime, principal, file, media_type, intent)
+            accepted = _make(session, runtime, principal, file, media_type, intent, examined)
             sent = answer_accepted(accepted)
             keep(session, sent, status=status_of(accepted), headers={"Location": location(accepted.slide)})
     except TamsoatError:
@@ -93,12 +95,18 @@ def accept(runtime: Runtime, principal: Principal, file: WholeFile, intent: Inte
 
 
 def _make(
-    session: Session, runtime: Runtime, principal: Principal, file: WholeFile, media_type: str, intent: Intent
+    session: Session,
+    runtime: Runtime,
+    principal: Principal,
+    file: WholeFile,
+    media_type: str,
+    intent: Intent,
+    examined: Examined | None,
 ) -> Accepted:
     if acceptance.find_duplicate(session, principal.facility_id, file.sha256, intent) is None:
         folder = incoming_folder(runtime.settings)
         acceptance.check_space(session, runtime.settings, folder, principal.facility_id, file.size_bytes)
-    return acceptance.make_slide(session, runtime, principal, file, media_type, intent)
+    return acceptance.make_slide(session, runtime, principal, file, media_type, intent, examined)
 
 
 def delete(runtime: Runtime, principal: Principal, slide_id: str) -> None:
@@ -122,16 +130,24 @@ def delete(runtime: Runtime, principal: Principal, slide_id: str) -> None:
             principal.actor, Action.SLIDE_DELETE, f"slide:{slide.id}", {"image": slide.sha256}, slide.facility_id
         )
         audit.append(session, event)
-    purge(runtime, slide.id, slide.sha256)
+    purge(runtime, slide.id)
 
 
-def purge(runtime: Runtime, slide_id: str, sha256: str) -> None:
-    """Give up the bytes of a deleted slide; they stay where another slide has them. Repeatable."""
+def purge(runtime: Runtime, slide_id: str) -> None:
+    """Give up the bytes of a deleted slide and all that was made of them; they stay where another slide has them.
+
+    Repeatable.
+    """
     with runtime.database.write() as session:
-        repository.lock(session, f"content:{sha256}")
-        if repository.uses_of(session, sha256) == 0:
-            runtime.store.delete(sha256)
-            open_cache(runtime.settings).forget(sha256)
+        slide = repository.lock_slide(session, slide_id)
+        if slide is None or slide.deleted_at is None:
+            return
+        for sha256 in filter(None, (slide.sha256, slide.pyramid_sha256)):
+            repository.lock(session, f"content:{sha256}")
+            if repository.uses_of(session, sha256) == 0:
+                runtime.store.delete(sha256)
+                open_cache(runtime.settings).forget(sha256)
+                slide_files.forget(runtime, sha256)
         repository.mark_purged(session, slide_id, datetime.now(UTC))
 
 
@@ -139,8 +155,8 @@ def sweep(runtime: Runtime, most: int = 200) -> None:
     """Give up the bytes of slides whose deletion was cut short."""
     with runtime.database.read() as session:
         left = repository.unpurged(session, most)
-    for slide_id, sha256 in left:
-        purge(runtime, slide_id, sha256)
+    for slide_id in left:
+        purge(runtime, slide_id)
 
 
 def answer(slide: Slide) -> SlideAnswer:
@@ -151,6 +167,15 @@ def answer(slide: Slide) -> SlideAnswer:
         bytes=slide.bytes,
         media_type=slide.media_type,
         mpp=slide.mpp,
+        mpp_source=slide.mpp_source,  # type: ignore[arg-type]
+        width_px=slide.width_px,
+        height_px=slide.height_px,
+        format=slide.format,
+        objective=slide.objective,
+        planes=slide.planes,
+        condition=slide.condition,  # type: ignore[arg-type]
+        pyramid_percent=slide.pyramid_percent,
+        case_id=slide.case_id,
         order_id=slide.order_id,
         analysis_id=slide.analysis_id,
         created_at=slide.created_at,
@@ -167,6 +192,10 @@ def status_of(accepted: Accepted) -> int:
     return 200 if accepted.duplicate else 202
 
 
-def location(slide: Slide) -> str:
-    """Where the sender can watch: the analysis that was asked for."""
-    return f"/api/v1/analyses/{slide.analysis_id}"
+def location(slide: Slide | SlideAnswer) -> str:
+    """Where the sender can watch: the analysis that was asked for, or the slide where none could be asked for yet."""
+    return f"/api/v1/analyses/{slide.analysis_id}" if slide.analysis_id else f"/api/v1/slides/{_id(slide)}"
+
+
+def _id(slide: Slide | SlideAnswer) -> str:
+    return slide.id if isinstance(slide, Slide) else slide.slide_id

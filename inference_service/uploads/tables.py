@@ -51,6 +51,8 @@ class Slide(Base):
     pyramid_sha256: Mapped[str | None] = mapped_column(String(64), index=True)
     """Digest in the content store of the pyramid that was built from it; None: it needs none, or has none yet."""
     pyramid_bytes: Mapped[int | None] = mapped_column(BigInteger())
+    pyramid_percent: Mapped[int] = mapped_column(Integer, default=0)
+    """How much of it is built while ``building``."""
     pyramid_tries: Mapped[int] = mapped_column(Integer, default=0)
     """How often building it was begun."""
     screening_priority: Mapped[str] = mapped_column(String(16), default="routine")

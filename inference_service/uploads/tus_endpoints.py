@@ -83,7 +83,8 @@ Offset = Annotated[str | None, Header(description="Where the bytes of this reque
 Metadata = Annotated[
     str | None,
     Header(
-        description="`key base64` pairs: objective or mpp (one of them is required), order_id, priority, sha256, again",
+        description="`key base64` pairs: objective, mpp or scale=file (one of them is required), order_id, priority, "
+        "sha256, again",
         examples=["objective NDA="],
     ),
 ]
@@ -244,8 +245,10 @@ def _progress(upload: Upload) -> dict[str, str]:
         "Upload-Offset": str(upload.received_bytes),
         "Upload-Expires": _http_date(upload.expires_at),
     }
-    if upload.slide_id is not None and upload.analysis_id is not None:
-        headers |= {"Tamsoat-Slide": upload.slide_id, "Tamsoat-Analysis": upload.analysis_id}
+    if upload.slide_id is not None:
+        headers["Tamsoat-Slide"] = upload.slide_id
+        if upload.analysis_id is not None:
+            headers["Tamsoat-Analysis"] = upload.analysis_id
         headers["Tamsoat-Duplicate"] = "true" if upload.duplicate else "false"
     return headers
 

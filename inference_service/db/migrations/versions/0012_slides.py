@@ -21,6 +21,7 @@ def upgrade() -> None:
         batch.add_column(sa.Column("condition", sa.String(16), nullable=False, server_default="ready"))
         batch.add_column(sa.Column("pyramid_sha256", sa.String(64), nullable=True))
         batch.add_column(sa.Column("pyramid_bytes", sa.BigInteger(), nullable=True))
+        batch.add_column(sa.Column("pyramid_percent", sa.Integer(), nullable=False, server_default="0"))
         batch.add_column(sa.Column("pyramid_tries", sa.Integer(), nullable=False, server_default="0"))
         batch.add_column(sa.Column("screening_priority", sa.String(16), nullable=False, server_default="routine"))
         batch.add_column(sa.Column("case_id", sa.String(36), nullable=True))

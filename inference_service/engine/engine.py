@@ -13,9 +13,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tamsoat.inference_service.engine.batching import BatchingWorker
+from tamsoat.inference_service.engine.batching import BatchingWorker, Outputs
 from tamsoat.inference_service.engine.errors import EngineInputError
-from tamsoat.inference_service.engine.merge import merge_peaks
+from tamsoat.inference_service.engine.peaks import gather_peaks, settle_peaks
 from tamsoat.inference_service.engine.rescale import rescale
 from tamsoat.inference_service.engine.sampling import sample_bilinear, softmax
 from tamsoat.inference_service.engine.session import MAP_OUTPUTS, PEAK_OUTPUTS, NetworkSession, least_side_px
@@ -94,42 +94,50 @@ class Engine:
         """
         scaled = rescale(image, mpp, self.bundle.mpp)
         height_px, width_px = scaled.pixels.shape[:2]
-        plan = self._plan(width_px, height_px)
+        plan = self.plan(width_px, height_px)
         with tracing.span("engine", tiles=plan.n_tiles):
-            scores, xy_px, probabilities = self._run(scaled.pixels, plan, progress)
+            outputs = self._run(scaled.pixels, plan, progress)
         threshold = self.bundle.operating_points.detection_score
-        found = (scores >= threshold) & (scores > 0)
-        tile, peak = np.nonzero(found)
-        in_scaled = xy_px[tile, peak] + plan.origins_px()[tile].astype(np.float32)
-        inside = ((in_scaled >= 0) & (in_scaled < (width_px, height_px))).all(axis=1)
-        tile, peak, in_scaled = tile[inside], peak[inside], in_scaled[inside]
-        radius_px = MERGE_RADIUS_STRIDES * self.bundle.stride_px
-        kept = merge_peaks(plan, in_scaled, scores[tile, peak], tile, radius_px)
-        order = kept[np.argsort(-scores[tile[kept], peak[kept]], kind="stable")]
-        chosen = probabilities[tile[order], peak[order]]
+        peaks, full = gather_peaks(plan, np.arange(plan.n_tiles), outputs, threshold)
+        found = peaks.take(settle_peaks(plan, peaks, self.merge_radius_px))
         return Findings(
-            xy_px=scaled.to_given(in_scaled[order]),
-            score=scores[tile[order], peak[order]],
-            probabilities=chosen,
-            category=decide(chosen, self.bundle.operating_points.category_weights),
-            crowded=bool(found[:, -1].any()),
+            xy_px=scaled.to_given(found.xy_px),
+            score=found.score,
+            probabilities=found.probabilities,
+            category=decide(found.probabilities, self.bundle.operating_points.category_weights),
+            crowded=bool(full.any()),
         )
 
-    def _run(
-        self, pixels: NDArray[np.uint8], plan: TilePlan, progress: Progress | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    @property
+    def merge_radius_px(self) -> float:
+        """How far apart, at the network's scale, two tiles may place one nucleus."""
+        return MERGE_RADIUS_STRIDES * self.bundle.stride_px
+
+    def run_tiles(self, tiles: NDArray[np.uint8]) -> Outputs:
+        """Scores ``[n, k]``, positions ``[n, k, 2]`` and probabilities ``[n, k, categories]`` of the peaks of tiles
+        uint8 ``[n, height, width, 3]`` at the network's scale; blocks.
+
+        Raises:
+            EngineError: inference failed, or the engine is busy or closed.
+        """
+        return self._worker.run(tiles, PEAK_OUTPUTS)
+
+    def plan(self, width_px: int, height_px: int) -> TilePlan:
+        """The tiles of an image of this size at the network's scale."""
+        size_px, overlap_px = self.bundle.tile_size_px, self.bundle.tile_overlap_px
+        return plan_tiles(width_px, height_px, size_px, overlap_px, least_side_px(self.bundle))
+
+    def _run(self, pixels: NDArray[np.uint8], plan: TilePlan, progress: Progress | None) -> Outputs:
         """The peaks of every tile; all tiles at once, or a few batches at a time where someone wants to follow."""
         if progress is None:
-            scores, xy_px, probabilities = self._worker.run(cut_tiles(pixels, plan), PEAK_OUTPUTS)
-            return scores, xy_px, probabilities
+            return self.run_tiles(cut_tiles(pixels, plan))
         parts = []
         for begin in range(0, plan.n_tiles, self._followed_tiles):
             progress(begin, plan.n_tiles)
             these = np.arange(begin, min(begin + self._followed_tiles, plan.n_tiles))
-            parts.append(self._worker.run(cut_tiles(pixels, plan, these), PEAK_OUTPUTS))
+            parts.append(self.run_tiles(cut_tiles(pixels, plan, these)))
         progress(plan.n_tiles, plan.n_tiles)
-        scores, xy_px, probabilities = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return scores, xy_px, probabilities
+        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
     def classify_points(self, image: NDArray[np.uint8], mpp: float, xy_px: NDArray[np.floating]) -> NDArray[np.float32]:
         """Grade the nuclei at known positions.
@@ -153,16 +161,12 @@ class Engine:
         if len(points) == 0:
             return np.empty((0, len(self.bundle.categories)), dtype=np.float32)
         height_px, width_px = scaled.pixels.shape[:2]
-        plan = self._plan(width_px, height_px)
+        plan = self.plan(width_px, height_px)
         in_scaled = scaled.from_given(points)
         needed, slot = np.unique(plan.owner(in_scaled), return_inverse=True)
         (logit_map,) = self._worker.run(cut_tiles(scaled.pixels, plan, needed), MAP_OUTPUTS)
         in_tile = in_scaled - plan.origins_px()[needed][slot]
         return softmax(sample_bilinear(logit_map, slot, in_tile, self.bundle.stride_px))
-
-    def _plan(self, width_px: int, height_px: int) -> TilePlan:
-        size_px, overlap_px = self.bundle.tile_size_px, self.bundle.tile_overlap_px
-        return plan_tiles(width_px, height_px, size_px, overlap_px, least_side_px(self.bundle))
 
     def close(self) -> None:
         """Stop the worker; requests still waiting raise EngineClosedError."""

@@ -20,8 +20,8 @@ MAX_SCALE_FACTOR = 2.2
 RESOLUTION_TOO_LOW = "resolution_too_low"
 CROWDED = "crowded"
 
-_COORDINATE_DIGITS = 1
-_PROBABILITY_DIGITS = 6
+COORDINATE_DIGITS = 1
+PROBABILITY_DIGITS = 6
 _SECONDS_DIGITS = 4
 
 
@@ -82,7 +82,7 @@ def _assess(findings: Findings, bundle: Bundle, usable: bool) -> FieldAssessment
         urgency = "review"
     return FieldAssessment(
         category=bundle.categories[field_category(scores, probabilities, abnormal, points)],
-        abnormal_probability=round(abnormal, _PROBABILITY_DIGITS),
+        abnormal_probability=round(abnormal, PROBABILITY_DIGITS),
         triage=urgency,
     )
 
@@ -91,9 +91,9 @@ def _cells(findings: Findings, bundle: Bundle) -> list[Cell]:
     """Most suspicious first: by score times 1 - P(NILM), then as the engine ordered them."""
     suspicion = findings.score * (1.0 - findings.probabilities[:, 0])
     order = np.argsort(-suspicion, kind="stable")
-    xy_px = findings.xy_px[order].astype(np.float64).round(_COORDINATE_DIGITS).tolist()
-    score = findings.score[order].astype(np.float64).round(_PROBABILITY_DIGITS).tolist()
-    probabilities = findings.probabilities[order].astype(np.float64).round(_PROBABILITY_DIGITS).tolist()
+    xy_px = findings.xy_px[order].astype(np.float64).round(COORDINATE_DIGITS).tolist()
+    score = findings.score[order].astype(np.float64).round(PROBABILITY_DIGITS).tolist()
+    probabilities = findings.probabilities[order].astype(np.float64).round(PROBABILITY_DIGITS).tolist()
     category = findings.category[order].tolist()
     return [
         Cell(

@@ -65,3 +65,42 @@ class ScreeningResult(BaseModel):
     field: FieldAssessment
     cells: list[Cell] = Field(description="Most suspicious first")
     seconds: float = Field(ge=0, description="Wall time from opening the image to this result")
+
+
+class SlideAssessment(FieldAssessment):
+    """A slide as a whole, by the score of its field-sized windows (docs/screening.md). Fields, not slides, are what it
+    was calibrated on and validated with."""
+
+    validated_on: Literal["fields"] = "fields"
+
+
+class SlideFacts(BaseModel):
+    """How a slide was screened."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tiles: int = Field(description="Tiles of the whole slide")
+    analysed_tiles: int = Field(description="Those with anything but empty glass in them; all of these were analysed")
+    cell_bearing_share: float = Field(ge=0, le=1, description="The latter over the former")
+    out_of_focus_share: float = Field(ge=0, le=1, description="Of the tiles whose focus can be judged")
+    planes: int = Field(ge=1, description="Focal planes; with several, each tile was screened in its sharpest")
+    windows: int = Field(ge=1, description="Field-sized windows with cells, of which the score was made")
+    abnormal_share: float = Field(ge=0, le=1, description="Estimated share of windows that hold an abnormal cell")
+
+
+class SlideSummary(BaseModel):
+    """What was found in one slide, without its cells. Coordinates of cells are pixels of the largest level."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image: str
+    kind: Literal["slide"] = "slide"
+    width_px: int = Field(gt=0)
+    height_px: int = Field(gt=0)
+    mpp: float = Field(gt=0)
+    model: ModelIdentity
+    quality: Quality
+    field: SlideAssessment
+    slide: SlideFacts
+    cells_total: int = Field(ge=0, description="How many nuclei were found")
+    seconds: float = Field(ge=0, description="Wall time of the worker that finished it")

@@ -15,6 +15,8 @@ from tamsoat.inference_service.patients import repository, service
 from tamsoat.inference_service.patients.errors import ErasureRefusedError
 from tamsoat.inference_service.patients.tables import Patient
 from tamsoat.inference_service.patients.vocabulary import EraseReason, HoldReason
+from tamsoat.inference_service.reports import reading_stewardship as readings
+from tamsoat.inference_service.reviews import stewardship as reviews
 
 
 def erase(
@@ -45,6 +47,8 @@ def erase(
     for order in placed:
         order.history_text = order.last_period = order.hpv_date = None
         order.version += 1
+    reviews.erase(session, [order.id for order in placed])
+    readings.erase(session, [order.id for order in placed])
     session.flush()
     for member in family:
         event = Event(

@@ -15,6 +15,8 @@ from tamsoat.inference_service.orders import answers as order_answers
 from tamsoat.inference_service.orders import repository as orders
 from tamsoat.inference_service.patients import answers, repository, service
 from tamsoat.inference_service.patients.tables import Patient, PatientMerge
+from tamsoat.inference_service.reports import reading_stewardship as readings
+from tamsoat.inference_service.reviews import stewardship as reviews
 from tamsoat.inference_service.screening import repository as screenings
 from tamsoat.inference_service.screening import service as screening
 from tamsoat.inference_service.screening.tables import Screening
@@ -40,6 +42,8 @@ def collect(session: Session, facility_id: str, patient_id: str) -> dict[str, An
     jobs = list(session.scalars(select(Screening).where(Screening.order_id.in_(order_ids)).order_by(Screening.number)))
     subjects = [f"patient:{member.id}" for member in family] + [f"order:{order_id}" for order_id in order_ids]
     subjects += [f"analysis:{job.id}" for job in jobs] + [f"slide:{slide.id}" for slide in slides]
+    read = readings.collect(session, order_ids)
+    subjects += readings.subjects(read)
     merges = select(PatientMerge).where(PatientMerge.target_id.in_([member.id for member in family]))
     return {
         "format": FORMAT,
@@ -49,6 +53,8 @@ def collect(session: Session, facility_id: str, patient_id: str) -> dict[str, An
         "orders": [_json(order_answers.order(session, order)) for order in placed],
         "slides": [_slide(slide) for slide in slides],
         "analyses": [_analysis(session, facility_id, job) for job in jobs],
+        "reviews": reviews.collect(session, order_ids),
+        "readings": read,
         "audit": [
             {name: getattr(row, name) for name in ("sequence", "occurred_at", "actor", "action", "subject", "details")}
             for subject in subjects

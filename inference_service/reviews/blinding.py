@@ -49,12 +49,35 @@ def is_blinded(session: Session, principal: Principal, case: Case) -> bool:
 
 def blinded(session: Session, principal: Principal, listed: Sequence[Case]) -> set[str]:
     """Identifiers of those of ``listed`` of which this reader must not see AI output yet."""
-    if principal.kind == "client" or not principal.has(*READERS):
-        return set()
     own = [case.id for case in listed if case.facility_id == principal.facility_id and case.state not in CLOSED]
-    if not own or not cases.settings_of(session, principal.facility_id).blind_first:
+    if not own or not _reads_blind(session, principal):
         return set()
     return set(own) - repository.read_before(session, own, reader_of(principal))
+
+
+def require_unblinded_slide(session: Session, principal: Principal, slide_id: str | None) -> None:
+    """The same by slide, for whoever shows an analysis; a slide without a case is nobody's to read blind.
+
+    Raises:
+        BlindReadingError: the AI output of its case is kept from this reader.
+    """
+    if slide_id is not None and slide_id in blinded_slides(session, principal, [slide_id]):
+        raise BlindReadingError("give your first impression of the case; what the AI proposes is shown afterwards")
+
+
+def blinded_slides(session: Session, principal: Principal, slide_ids: Sequence[str]) -> set[str]:
+    """Those of the slides whose AI output is kept from this reader."""
+    if not slide_ids or not _reads_blind(session, principal):
+        return set()
+    case_of = repository.cases_of(session, slide_ids)
+    hidden = blinded(session, principal, list({case.id: case for case in case_of.values()}.values()))
+    return {slide_id for slide_id, case in case_of.items() if case.id in hidden}
+
+
+def _reads_blind(session: Session, principal: Principal) -> bool:
+    if principal.kind == "client" or not principal.has(*READERS):
+        return False
+    return cases.settings_of(session, principal.facility_id).blind_first
 
 
 def record(session: Session, principal: Principal, case: Case, category: str) -> BlindRead:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from tamsoat.inference_service.cases.tables import Case
 from tamsoat.inference_service.reviews.tables import BlindRead, Coverage, Mark
 from tamsoat.inference_service.uploads.tables import Slide
 
@@ -23,6 +24,12 @@ def slide_of(session: Session, case_id: str, slide_id: str) -> Slide | None:
     """One of them, or None."""
     query = select(Slide).where(Slide.id == slide_id, Slide.case_id == case_id, Slide.deleted_at.is_(None))
     return session.scalar(query)
+
+
+def cases_of(session: Session, slide_ids: Sequence[str]) -> dict[str, Case]:
+    """The cases of those of the slides that have one."""
+    query = select(Slide.id, Case).join(Case, Case.id == Slide.case_id).where(Slide.id.in_(slide_ids))
+    return {row.id: row.Case for row in session.execute(query)}
 
 
 def add_marks(session: Session, rows: Sequence[dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from tamsoat.inference_service.accounts.access import READERS, ForbiddenError, N
 from tamsoat.inference_service.accounts.sessions import CsrfError
 from tamsoat.inference_service.audit.schemas import Action
 from tamsoat.inference_service.db.session import DatabaseUnavailableError, StorageFullError
+from tamsoat.inference_service.reviews import blinding
 from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.screening import control, service, views
 from tamsoat.inference_service.screening.answers import AnalysisPage, AnalysisView, JobState, Priority, State, Triage
@@ -43,13 +44,14 @@ _CHANGE_ERRORS = (*_READ_ERRORS, CsrfError, InvalidRequestError, StorageFullErro
     summary="Read one analysis",
     responses={
         304: {"description": "`If-None-Match` names what is stored"},
-        **describe(*_READ_ERRORS, InvalidRequestError, StorageFullError),
+        **describe(*_READ_ERRORS, InvalidRequestError, StorageFullError, blinding.BlindReadingError),
     },
 )
 def read_analysis(request: Request, runtime: RuntimeDep, principal: Reader, analysis_id: AnalysisId) -> Response:
     """State and, once completed, the result. Reading one that belongs to an order is recorded in the audit log."""
     with runtime.database.read() as session:
         row, analysis = views.find(session, principal.facility_id, analysis_id)
+        blinding.require_unblinded_slide(session, principal, row.slide_id)
         tag = conditional.etag_of(row.id, row.version)
         if conditional.is_known(request, tag):
             return Response(status_code=304, headers={"ETag": tag})
@@ -85,6 +87,9 @@ def list_analyses(
     filters = Filters(state, triage, rank, order_id, slide_id, created_from, created_before)
     with runtime.database.read() as session:
         page = views.page(session, principal.facility_id, filters, limit, before)
+        hidden = blinding.blinded_slides(session, principal, [item.slide_id for item in page.items if item.slide_id])
+    if hidden:
+        page = views.without_results(page, hidden, leave_out=triage is not None)
     return Response(page.model_dump_json(), media_type="application/json")
 
 

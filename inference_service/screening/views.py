@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -111,6 +112,17 @@ def page(session: Session, facility_id: str, filters: Filters, limit: int, befor
     rows = list_repository.newest(session, facility_id, filters, limit + 1, last)
     items = [_summary(row, analysis) for row, analysis in rows[:limit]]
     return AnalysisPage(items=items, next_before=items[-1].analysis_id if len(rows) > limit else None)
+
+
+def without_results(page: AnalysisPage, slide_ids: Collection[str], *, leave_out: bool) -> AnalysisPage:
+    """The page without what was found on these slides; ``leave_out``: without their lines, whose place tells it."""
+    nothing = dict.fromkeys(("usable", "category", "abnormal_probability", "cells", "triage"))
+    items = [
+        item.model_copy(update=nothing) if item.slide_id in slide_ids else item
+        for item in page.items
+        if not (leave_out and item.slide_id in slide_ids)
+    ]
+    return page.model_copy(update={"items": items})
 
 
 def _summary(row: Screening, analysis: Analysis | None) -> AnalysisSummary:

@@ -95,7 +95,7 @@ function act(page: Page, id: KeyId, place: number): boolean {
     "next-slide": () => chooser.choose(chooser.place + 1),
     "previous-slide": () => chooser.choose(chooser.place - 1),
     "next-case": () => void nextCase(boot.case_id),
-    worklist: () => location.assign("/cases"),
+    worklist: () => location.assign("/worklist"),
     help: () => showKeys(),
   };
   const ofFindings: Partial<Record<KeyId, (bench: Workbench) => void>> = {

@@ -114,7 +114,10 @@ export class ChosenPanel {
   }
 
   private draw(probabilities: Record<string, number>): void {
-    const rows = this.categories.flatMap((category) => {
+    const half = Math.ceil(this.categories.length / 2);
+    // Two columns side by side, the milder half on the left.
+    const order = this.categories.map((_, place) => this.categories[(place >> 1) + (place % 2) * half]!);
+    const rows = order.flatMap((category) => {
       const value = probabilities[category] ?? 0;
       const words = `${twoDigits(value)} ${t(`case.likelihood.${likelihood(value)}`)}`;
       const meter = element("meter", { min: "0", max: "1", "aria-label": category });

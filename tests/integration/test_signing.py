@@ -15,6 +15,9 @@ from starlette.testclient import TestClient
 from tamsoat.inference_service.accounts.access import Role
 from tamsoat.inference_service.accounts.tables import LOCAL_FACILITY
 from tamsoat.inference_service.audit.deep import compare
+from tamsoat.inference_service.cases.tables import Case
+from tamsoat.inference_service.reports import reading_repository as repository
+from tamsoat.inference_service.reports import reading_stewardship as stewardship
 from tamsoat.inference_service.reports import second_reading
 from tamsoat.inference_service.reports.tables import Reading
 
@@ -347,3 +350,29 @@ def test_an_account_of_a_role_that_reads_no_slides_is_refused(room: Room) -> Non
     researcher = room.reader(Role.RESEARCHER)
     assert researcher.ask("GET", "reading").status_code == 403
     assert researcher.ask("GET", "/api/v1/reporting-terms").status_code == 200
+
+
+def test_erasing_the_words_of_a_patient_leaves_what_was_signed_provable(room: Room) -> None:
+    lan, minh = room.reader(), room.reader()
+    lan.reads(NEGATIVE | {"comment": "bà Lan, số nhà 5"})
+    minh.write(ASC_US | {"comment": "xem lại"})
+    minh.sign("amend", reason=REASON)
+    minh.write(LSIL)
+    lan.ask("POST", "messages", json={"text": "bà Lan"})
+    with room.database.read() as session:
+        case = session.scalars(select(Case).where(Case.id == room.case_id)).one()
+        told = [stewardship._reading(row) for row in repository.signed(session, case.id)]
+    assert [row["form"]["comment"] for row in told] == ["bà Lan, số nhà 5", "xem lại"]
+    with room.database.write() as session:
+        session.execute(update(Case).where(Case.id == room.case_id).values(order_id="erased-order"))
+    with room.database.write() as session:
+        stewardship.erase(session, ["erased-order"])
+    with room.database.read() as session:
+        assert compare(session).first_bad_sequence is None
+        kept = repository.signed(session, room.case_id)
+        assert repository.drafts(session, room.case_id) == []
+        assert [row.text for row in repository.messages(session, room.case_id)] == [None]
+    assert [(row.category, row.reason, row.salt) for row in kept] == [("NILM", None, None), ("ASC-US", None, None)]
+    assert all('"comment":""' in row.form for row in kept)
+    with room.database.write() as session:
+        session.execute(update(Case).where(Case.id == room.case_id).values(order_id=None))

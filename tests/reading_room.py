@@ -139,6 +139,7 @@ class Room:
     client: TestClient
     facility_id: str
     case_id: str = ""
+    slide_id: str = ""
     people: list[Reader] = field(default_factory=list)
 
     @classmethod
@@ -178,6 +179,7 @@ class Room:
         )  # fmt: skip
         with self.database.write() as session:
             session.add(slide)
+            self.slide_id = slide.id
             case = cases.take_slide(session, slide)
             cases.set_state(session, case, READY, ai_category=ai)
             return case.id

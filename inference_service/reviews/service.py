@@ -16,6 +16,8 @@ from tamsoat.inference_service.cases import service as cases
 from tamsoat.inference_service.cases.tables import CLOSED, IN_REVIEW, READY, Case
 from tamsoat.inference_service.consultations import access as consultations
 from tamsoat.inference_service.errors import TamsoatError
+from tamsoat.inference_service.reports import reading_repository as readings
+from tamsoat.inference_service.reports import turns
 from tamsoat.inference_service.reviews import blinding, findings, repository
 from tamsoat.inference_service.reviews.coverage import CoverageShare, coverage_share
 from tamsoat.inference_service.reviews.reader import reader_of
@@ -146,9 +148,18 @@ def withdraw(session: Session, principal: Principal, case_id: str, batch: str) -
 
 
 def marks_of(session: Session, principal: Principal, case: Case, *, withdrawn: bool = False) -> list[Mark]:
-    """The marks that the caller may see, oldest first: while reading blind, only the own ones."""
-    author = reader_of(principal) if blinding.is_blinded(session, principal, case) else None
-    return repository.marks_of(session, case.id, author=author, withdrawn=withdrawn)
+    """The marks that the caller may see, oldest first.
+
+    Only the own ones while reading blind, and while a second reading is outstanding: marks would tell the second
+    reader what the first one found.
+    """
+    kept = blinding.is_blinded(session, principal, case) or _second_reading_is_due(session, principal, case)
+    return repository.marks_of(session, case.id, author=reader_of(principal) if kept else None, withdrawn=withdrawn)
+
+
+def _second_reading_is_due(session: Session, principal: Principal, case: Case) -> bool:
+    own = case.facility_id == principal.facility_id
+    return own and turns.is_kept_from_others(case, readings.signed(session, case.id))
 
 
 def latest(session: Session, case_id: str, reader: str) -> list[Mark]:

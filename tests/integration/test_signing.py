@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -200,6 +201,23 @@ def test_the_second_reader_is_somebody_else_and_sees_nothing_of_the_first(room: 
     assert [(item["role"], item["is_result"]) for item in both] == [("primary", True), ("second", False)]
     assert both[0]["form"]["comment"] == "rõ ràng"
     assert minh.ask("GET", "messages").json()["items"][0]["text"] == "xem ô thứ ba"
+
+
+def test_marks_of_the_first_reader_are_kept_from_the_second(room: Room) -> None:
+    lan, minh = room.reader(), room.reader()
+    mark = {"batch": str(uuid.uuid4()), "slide_id": room.slide_id, "analysis_id": None, "kind": "add", "ranks": [],
+            "x_px": 10, "y_px": 10, "category": "HSIL", "comment": None}  # fmt: skip
+    assert lan.ask("POST", "marks", json=mark).status_code == 201
+    assert lan.read()["marks"] == {"category": "HSIL", "counts": {"add": 1}}
+    assert len(minh.ask("GET", "marks").json()["items"]) == 1
+    lan.write(LSIL)
+    assert lan.read()["advice"] == ["marks-are-graver"]
+    lan.save(HSIL)
+    lan.sign()
+    assert minh.ask("GET", "marks").json()["items"] == []
+    assert len(lan.ask("GET", "marks").json()["items"]) == 1
+    minh.reads(HSIL)
+    assert len(minh.ask("GET", "marks").json()["items"]) == 1
 
 
 def test_disagreement_is_discussed_and_the_other_reader_confirms(room: Room) -> None:

@@ -54,6 +54,9 @@ class TileCache:
                 data = stream.read(status.st_size)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            log.warning("tile_not_read", reason=error.strerror)
+            return None
         if time.time() - status.st_mtime > self._touch_s:
             try:
                 os.utime(path)

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 from machine_clients import make_client
-from people import make_account, make_facility, sign_in
+from people import make_account, make_facility, sign_in, username_of
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -148,6 +148,11 @@ def _objects(world: World, builder: Caller) -> dict[str, str]:
         files={"image": ("field.jpg", world.jpeg, "image/jpeg")},
         data={"objective": "40", "order_id": order["order_id"]},
     ).json()
+    found = world.send(builder, "POST", "/api/v1/cases/search", json={"q": slide["slide_id"]}).json()["items"][0]
+    colleague, _ = make_account(world.database, world.facilities[OTHER], READERS)
+    question = {**example(world, "ConsultationIn"), "case_id": found["case_id"]}
+    question["consultant"] = username_of(world.database, colleague)
+    consultation = post("consultations", json=question).json()
     scale = {"objective": "40"}
     analysis = post("inference", files={"image": ("field.jpg", world.jpeg, "image/jpeg")}, data=scale).json()
     webhook = post("webhooks", json=example(world, "NewWebhook")).json()
@@ -159,6 +164,8 @@ def _objects(world: World, builder: Caller) -> dict[str, str]:
         "order_id": order["order_id"],
         "specimen_id": order["specimens"][0]["specimen_id"],
         "slide_id": slide["slide_id"],
+        "case_id": found["case_id"],
+        "consultation_id": consultation["consultation_id"],
         "analysis_id": analysis["analysis_id"],
         "upload_id": _upload(world, builder),
         "webhook_id": webhook["webhook_id"],

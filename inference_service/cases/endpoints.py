@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from tamsoat.inference_service.accounts.access import READERS, ForbiddenError, NotSignedInError, Principal, Role, allow
@@ -119,10 +120,15 @@ def next_case(
         **describe(*_LIST),
     },
 )
-async def follow_cases(request: Request, principal: Reader) -> EventSourceResponse:
-    """Something in your worklist changed: read it again."""
+async def follow_cases(
+    request: Request,
+    principal: Reader,
+    accept: Annotated[str, Header(max_length=200, description="`text/event-stream`, as browsers send it")] = "",
+) -> EventSourceResponse:
+    """Something in your worklist changed: read it again. Who does not ask for a stream gets the first event alone."""
     listener = Listener(principal.facility_id, reader_id(principal))
-    return EventSourceResponse(_events(_watch(request), listener), ping=HEARTBEAT_S)
+    whole = "text/event-stream" in accept
+    return EventSourceResponse(_events(_watch(request), listener, whole=whole), ping=HEARTBEAT_S)
 
 
 @router.get("/cases/{case_id}", response_model=CaseDetail, summary="Read a case", responses={**describe(*_READ)})
@@ -213,6 +219,9 @@ def _watch(request: Request) -> CaseWatch:
     return watch
 
 
-async def _events(watch: CaseWatch, listener: Listener) -> AsyncIterator[ServerSentEvent]:
-    async for seen in watch.follow(listener):
-        yield ServerSentEvent(seen.to_json(), event="changed")
+async def _events(watch: CaseWatch, listener: Listener, *, whole: bool) -> AsyncIterator[ServerSentEvent]:
+    async with aclosing(watch.follow(listener)) as changes:
+        async for seen in changes:
+            yield ServerSentEvent(seen.to_json(), event="changed")
+            if not whole:
+                return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -57,7 +57,7 @@ class CaseWatch:
         self._changed = asyncio.Condition()
         self._poller: asyncio.Task[None] | None = None
 
-    async def follow(self, listener: Listener) -> AsyncIterator[Seen]:
+    async def follow(self, listener: Listener) -> AsyncGenerator[Seen, None]:
         """How things stand now, and after every change; ends when the process stops. While the database is away,
         nothing comes."""
         self._listeners[listener] += 1

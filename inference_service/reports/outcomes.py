@@ -36,6 +36,9 @@ def follow(session: Session, principal: Principal, case: Case, before: list[Read
     if reading.role == SCREENING:
         cases.touch(session, case)
         return Outcome("screened", reading)
+    if reading.role in (PRIMARY, AMENDMENT) and case.assigned_to != reading.reader:
+        # Who signed has the case, whoever was to have it: the worklist keeps the second reading from this person.
+        cases.set_state(session, case, case.state, assigned_to=reading.reader, assigned_at=datetime.now(UTC))
     if reading.role == PRIMARY and reading.second_reason is not None:
         # The worklist must not tell the second reader what the first one found: the rule stays with the reading.
         cases.set_state(session, case, SECOND_REVIEW, second_reader=None, second_reason=None)

@@ -183,6 +183,7 @@ def test_the_second_reader_is_somebody_else_and_sees_nothing_of_the_first(room: 
     lan.ask("POST", "messages", json={"text": "xem ô thứ ba"})
     case = room.case()
     assert (case.state, case.second_reason, case.signed_category) == ("second-review", None, None)
+    assert case.assigned_to == lan.account_id
     assert lan.read()["refusal"]["code"] == "same-reader"
     assert lan.send("sign").status_code == 409
     assert [item["mine"] for item in lan.readings()["items"]] == [True]

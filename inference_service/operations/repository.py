@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import or_, select, union
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.audit import merkle
@@ -37,7 +37,9 @@ def stored_files(session: Session) -> list[StoredFile]:
     pyramids = select(Slide.pyramid_sha256, Slide.pyramid_bytes).where(
         Slide.purged_at.is_(None), Slide.pyramid_sha256.is_not(None)
     )
-    found = {(str(row[0]), int(row[1])) for row in session.execute(union(files, pyramids))}
+    found: set[tuple[str, int]] = set()
+    for query in (files, pyramids):
+        found.update((str(row[0]), int(row[1] or 0)) for row in session.execute(query))
     return [StoredFile(sha256=sha256, bytes=size) for sha256, size in sorted(found)]
 
 

@@ -57,7 +57,8 @@ def sent_slide(desk: Desk, order_id: str | None = None) -> tuple[str, str, str]:
         slide = session.scalars(select(Slide).where(Slide.id == sent["slide_id"])).one()
         slide.width_px, slide.height_px, slide.mpp = WIDTH_PX, HEIGHT_PX, MPP
         slide.condition = "ready"
-        assert slide.case_id is not None and slide.analysis_id is not None
+        assert slide.case_id is not None
+        assert slide.analysis_id is not None
         return slide.id, slide.analysis_id, slide.case_id
 
 
@@ -69,7 +70,9 @@ def analysed_case(desk: Desk, findings: int = 30, *, order_id: str | None = None
         screening = session.scalars(select(Screening).where(Screening.id == analysis_id)).one()
         screening.state, screening.finished_at = COMPLETED, datetime.now(UTC)
         screening.version += 1
-        screenings.add(session, _analysis(slide, analysis_id, findings), [_finding(n, findings) for n in range(findings)])
+        screenings.add(
+            session, _analysis(slide, analysis_id, findings), [_finding(n, findings) for n in range(findings)]
+        )
         cases.analysed(session, screening, slide)
     return ReviewCase(case_id, slide_id, analysis_id)
 

@@ -129,7 +129,7 @@ def describe(session: Session, slide: Slide, row: Coverage | None) -> CoverageOu
     """One row as it goes over the wire; None: nothing was looked at."""
     grid = grid_of(slide)
     seen = _seen(grid, row)
-    bearing = cell_bearing(session, slide, grid.columns, grid.rows)
+    bearing = cell_bearing(session, slide, grid.columns, grid.rows, grid.cell_um)
     looked = np.unpackbits(np.frombuffer(row.looked if row else b"", np.uint8), bitorder="little")
     return CoverageOut(
         columns=grid.columns,
@@ -156,7 +156,7 @@ def coverage_share(session: Session, case_id: str, reader: str) -> CoverageShare
         area = grid.cell_um**2
         seen = _seen(grid, rows.get(slide.id))
         total, seen_total = total + seen.size * area, seen_total + seen.sum() * area
-        bearing = cell_bearing(session, slide, grid.columns, grid.rows)
+        bearing = cell_bearing(session, slide, grid.columns, grid.rows, grid.cell_um)
         if bearing is not None:
             bearing_total += bearing.sum() * area
             seen_bearing += (seen & bearing).sum() * area

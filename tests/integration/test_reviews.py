@@ -38,7 +38,9 @@ def test_an_action_is_stored_once_and_begins_the_review(desk: Desk, case: Review
     action = case.marks("regrade", 3, 5, category="LSIL", comment="nhân to, màng nhân đều")
     first = desk.post(f"{case.path}/marks", action, 201)
     again = desk.post(f"{case.path}/marks", action, 201)
-    assert first == again and first["count"] == 2 and first["withdrawn_at"] is None
+    assert first == again
+    assert first["count"] == 2
+    assert first["withdrawn_at"] is None
     items = desk.get(f"{case.path}/marks")["items"]
     assert [(item["rank"], item["category"], item["mine"], item["comment"]) for item in items] == [
         (3, "LSIL", True, "nhân to, màng nhân đều"),
@@ -49,7 +51,8 @@ def test_an_action_is_stored_once_and_begins_the_review(desk: Desk, case: Review
     recorded = [action for action, _ in actions(desk.database)]
     assert recorded.count("review:start") >= 1
     details = [details for action, details in actions(desk.database) if action == "mark:create"][-1]
-    assert '"count":2' in details and "nhân" not in details
+    assert '"count":2' in details
+    assert "nhân" not in details
 
 
 def test_two_at_once_store_the_same_action_once(desk: Desk, case: ReviewCase) -> None:
@@ -69,7 +72,9 @@ def test_undo_withdraws_the_whole_action_and_keeps_it_readable(desk: Desk, case:
     desk.post(f"{case.path}/marks", bulk, 201)
     path = f"{case.path}/marks/{bulk['batch']}/withdraw"
     first, again = desk.post(path, {}), desk.post(path, {})
-    assert first == again and first["count"] == 10 and first["withdrawn_at"] is not None
+    assert first == again
+    assert first["count"] == 10
+    assert first["withdrawn_at"] is not None
     assert [(item["kind"], item["rank"]) for item in desk.get(f"{case.path}/marks")["items"]] == [("agree", 1)]
     assert len(desk.get(f"{case.path}/marks?withdrawn=true")["items"]) == 11
     assert desk.post(f"{case.path}/marks", bulk, 201)["withdrawn_at"] is not None, "a repeat does not bring it back"
@@ -173,7 +178,8 @@ def test_every_reader_has_marks_of_their_own(desk: Desk, case: ReviewCase) -> No
 def test_one_finding_with_its_probabilities(desk: Desk, case: ReviewCase) -> None:
     path = f"{case.path}/slides/{case.slide_id}/findings"
     found = desk.get(f"{path}/0")
-    assert found["category"] == "HSIL" and sum(found["probabilities"].values()) == pytest.approx(1)
+    assert found["category"] == "HSIL"
+    assert sum(found["probabilities"].values()) == pytest.approx(1)
     assert problem(desk.client.get(f"{path}/30")) == (404, "finding-not-found")
 
 

@@ -23,6 +23,10 @@ import { createViewer } from "../viewer/index";
 import type { Mark, Viewer } from "../viewer/types";
 
 const PAN = 0.2;
+/** What changes something of findings works only while they are on the screen. */
+const JUDGING: readonly KeyId[] = [
+  "agree", "regrade", "dismiss", "undo", "redo", "select", "extend-next", "extend-previous", "select-all",
+];
 const boot = JSON.parse(byId("boot").textContent ?? "{}") as Boot;
 
 interface Page {
@@ -123,6 +127,8 @@ function act(page: Page, id: KeyId, place: number): boolean {
     else bench?.clearSelection();
     return true;
   }
+  if (JUDGING.includes(id) && byId("panel-findings").hidden) return false;
+  if (id === "next" || id === "previous") tabs.show("findings");
   const simple = ofViewer[id] ?? ofPage[id];
   if (simple) simple();
   else if (bench) ofFindings[id]?.(bench);

@@ -22,11 +22,13 @@ from tamsoat.inference_service.orders import endpoints as orders
 from tamsoat.inference_service.patients import endpoints as patients
 from tamsoat.inference_service.patients import stewardship
 from tamsoat.inference_service.reports import reading_endpoints as readings
+from tamsoat.inference_service.quality import endpoints as quality
 from tamsoat.inference_service.reports import report_endpoints as reports
 from tamsoat.inference_service.reviews import endpoints as reviews
 from tamsoat.inference_service.runtime import Runtime, decode_workers, open_runtime
 from tamsoat.inference_service.screening import analysis_endpoints as analyses
 from tamsoat.inference_service.screening import endpoints as screening
+from tamsoat.inference_service.screening import finding_endpoints as findings
 from tamsoat.inference_service.settings import Settings, load_settings
 from tamsoat.inference_service.transport import logs, openapi, problems
 from tamsoat.inference_service.transport.drain import Drain
@@ -38,7 +40,7 @@ from tamsoat.inference_service.uploads import endpoints as slides
 from tamsoat.inference_service.uploads import tus_endpoints
 from tamsoat.inference_service.uploads.receiving import Turns
 from tamsoat.inference_service.viewing import endpoints as viewing
-from tamsoat.inference_service.web import case_pages, verify_pages, webhook_pages, worklist_pages
+from tamsoat.inference_service.web import case_pages, quality_pages, verify_pages, webhook_pages, worklist_pages
 from tamsoat.inference_service.web import endpoints as web
 from tamsoat.inference_service.webhooks import endpoints as webhooks
 
@@ -82,6 +84,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
         operations.router,
         viewing.router,
         analyses.router,
+        findings.router,
         screening.inference,
         accounts.router,
         administration.router,
@@ -104,7 +107,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     app.include_router(reviews.router)
     app.include_router(case_pages.router)
     app.include_router(worklist_pages.router)
-    for router in (reports.router, verify_pages.router):
+    for router in (reports.router, verify_pages.router, quality.router, quality_pages.router):
         app.include_router(router)
     web.mount(app)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]

@@ -14,8 +14,9 @@ from tamsoat.inference_service.audit import deep_readings, repository
 from tamsoat.inference_service.audit.repository import Filter
 from tamsoat.inference_service.audit.rows import Row
 from tamsoat.inference_service.audit.schemas import Action
+from tamsoat.inference_service.screening import slide_store
 from tamsoat.inference_service.screening.service import rebuild, result_digest
-from tamsoat.inference_service.screening.tables import Analysis, Finding
+from tamsoat.inference_service.screening.tables import SLIDE, Analysis, Finding
 
 BATCH = 200
 
@@ -76,7 +77,13 @@ def _fault(row: Row, digests: dict[str, str | None]) -> str:
 
 def _digests(session: Session, identifiers: list[str]) -> Iterator[tuple[str, str | None]]:
     """The digest of each analysis that exists; None where its rows are not a possible answer."""
-    analyses = {row.number: row for row in session.scalars(select(Analysis).where(Analysis.id.in_(identifiers)))}
+    stored = list(session.scalars(select(Analysis).where(Analysis.id.in_(identifiers))))
+    for slide in (row for row in stored if row.kind == SLIDE):
+        try:
+            yield slide.id, slide_store.stored_digest(session, slide)
+        except ValueError:
+            yield slide.id, None
+    analyses = {row.number: row for row in stored if row.kind != SLIDE}
     query = select(Finding).where(Finding.analysis_number.in_(analyses))
     rows = session.scalars(query.order_by(Finding.analysis_number, Finding.rank))
     findings = {number: list(group) for number, group in groupby(rows, lambda row: row.analysis_number)}

@@ -15,7 +15,7 @@ from tamsoat.inference_service.audit.schemas import Action
 from tamsoat.inference_service.db.session import DatabaseUnavailableError, StorageFullError
 from tamsoat.inference_service.reviews import blinding
 from tamsoat.inference_service.runtime import Runtime
-from tamsoat.inference_service.screening import control, service, views
+from tamsoat.inference_service.screening import control, service, viewable, views
 from tamsoat.inference_service.screening.answers import AnalysisPage, AnalysisView, JobState, Priority, State, Triage
 from tamsoat.inference_service.screening.endpoints import RuntimeDep
 from tamsoat.inference_service.screening.list_repository import Filters
@@ -50,7 +50,7 @@ _CHANGE_ERRORS = (*_READ_ERRORS, CsrfError, InvalidRequestError, StorageFullErro
 def read_analysis(request: Request, runtime: RuntimeDep, principal: Reader, analysis_id: AnalysisId) -> Response:
     """State and, once completed, the result. Reading one that belongs to an order is recorded in the audit log."""
     with runtime.database.read() as session:
-        row, analysis = views.find(session, principal.facility_id, analysis_id)
+        row, analysis = viewable.find(session, principal, analysis_id)
         blinding.require_unblinded_slide(session, principal, row.slide_id)
         tag = conditional.etag_of(row.id, row.version)
         if conditional.is_known(request, tag):
@@ -151,7 +151,7 @@ def retry_analysis(runtime: RuntimeDep, principal: Requester, analysis_id: Analy
 
 def _find(runtime: Runtime, principal: Principal, analysis_id: str) -> Screening:
     with runtime.database.read() as session:
-        return views.find(session, principal.facility_id, analysis_id)[0]
+        return viewable.find(session, principal, analysis_id)[0]
 
 
 def _watch(request: Request) -> Watch:

@@ -8,7 +8,16 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tamsoat.datasets.categories import AI_CATEGORIES
-from tamsoat.inference_service.screening.schemas import Cell, FieldAssessment, ModelIdentity, Quality, ScreeningResult
+from tamsoat.inference_service.screening.schemas import (
+    Cell,
+    FieldAssessment,
+    ModelIdentity,
+    Quality,
+    ScreeningResult,
+    SlideAssessment,
+    SlideFacts,
+    SlideSummary,
+)
 
 EXAMPLE: dict[str, Any] = {
     "image": "sha256:3f5a7c0f6d0c9e0b7b1f9b2fd5f3b6f4f2e1d0c9b8a79685746352413f2e1d0c",
@@ -48,6 +57,13 @@ class AnalysisAnswer(ScreeningResult):
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
     analysis_id: str = Field(description="Identifier of the stored analysis (UUID)")
+
+
+class SlideAnswer(SlideSummary):
+    """A stored analysis of a slide, with all of its cells."""
+
+    analysis_id: str
+    cells: list[Cell]
 
 
 State = Literal["queued", "running", "completed", "failed", "cancelled"]
@@ -105,9 +121,29 @@ class AnalysisView(JobState):
     mpp: float | None = None
     model: ModelIdentity | None = None
     quality: Quality | None = None
-    field: FieldAssessment | None = None
-    cells: list[Cell] | None = None
+    kind: Literal["field", "slide"] | None = None
+    field: FieldAssessment | SlideAssessment | None = None
+    slide: SlideFacts | None = Field(None, description="Only of a whole slide")
+    cells: list[Cell] | None = Field(None, description="The most suspicious first, at most 1,000")
+    cells_total: int | None = Field(None, description="How many nuclei were found; `/findings` has all of them")
     seconds: float | None = None
+
+
+class AnalysisMapView(BaseModel):
+    """The slide as a grid of squares, row by row from the upper left corner."""
+
+    model_config = ConfigDict(frozen=True)
+
+    complete: bool
+    columns: int
+    rows: int
+    tile_um: float = Field(description="Side of a square in micrometres")
+    qualities: dict[str, str] = Field(description="What the numbers of `quality` mean")
+    quality: list[int]
+    suspicion: list[float | None] = Field(
+        description="Highest score times 1 - P(NILM); null where nothing was screened"
+    )
+    plane: list[int] = Field(description="Focal plane that was screened")
 
 
 class AnalysisSummary(BaseModel):

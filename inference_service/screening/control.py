@@ -65,7 +65,7 @@ def retry(session: Session, principal: Principal, analysis_id: str) -> Screening
     row = _lock(session, principal, analysis_id)
     if row.state not in (FAILED, CANCELLED):
         raise AnalysisNotRetriableError(f"the analysis is {row.state}")
-    row.state, row.step, row.done, row.total = QUEUED, None, 0, 0
+    row.state, row.step, row.done, row.total, row.done_before = QUEUED, None, 0, 0, 0
     row.problem_slug = row.problem_title = row.problem_detail = None
     row.attempts += 1
     row.crashes = 0

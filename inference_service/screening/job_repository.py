@@ -19,6 +19,11 @@ def get(session: Session, facility_id: str, analysis_id: str, *, lock: bool = Fa
     return session.scalar(query.with_for_update() if lock else query)
 
 
+def facility_of(session: Session, analysis_id: str) -> str | None:
+    """The facility of a screening; None: there is no such screening."""
+    return session.scalar(select(Screening.facility_id).where(Screening.id == analysis_id))
+
+
 def lock_attempt(session: Session, analysis_id: str, attempt: int) -> Screening | None:
     """The screening, locked, where ``attempt`` is still to be done; None where it ended or a later one began."""
     query = select(Screening).where(
@@ -39,6 +44,12 @@ def note_progress(
     )
     row = session.execute(query).one_or_none()
     return row is not None, row is not None and bool(row[0])
+
+
+def note_beginning(session: Session, analysis_id: str, attempt: int, done: int) -> None:
+    """Write that ``done`` tiles had been analysed before the worker that has the attempt began."""
+    query = update(Screening).where(Screening.id == analysis_id, Screening.attempts == attempt)
+    session.execute(query.values(done_before=done))
 
 
 def waiting(session: Session, limit: int) -> list[tuple[str, int, int]]:

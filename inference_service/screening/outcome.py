@@ -14,10 +14,12 @@ from tamsoat.inference_service.audit.schemas import Action, Event
 from tamsoat.inference_service.cases import service as cases
 from tamsoat.inference_service.db.session import Database
 from tamsoat.inference_service.errors import TamsoatError
-from tamsoat.inference_service.screening import job_repository, service
+from tamsoat.inference_service.screening import job_repository, part_repository, service, slide_store
 from tamsoat.inference_service.screening.answers import AnalysisAnswer
+from tamsoat.inference_service.screening.schemas import FieldAssessment, SlideSummary
 from tamsoat.inference_service.screening.service import Screened
-from tamsoat.inference_service.screening.tables import CANCELLED, COMPLETED, FAILED, Screening
+from tamsoat.inference_service.screening.slide_result import SlideResult
+from tamsoat.inference_service.screening.tables import CANCELLED, COMPLETED, FAILED, FIELD, SLIDE, Screening
 from tamsoat.inference_service.uploads.tables import Slide
 from tamsoat.inference_service.webhooks import service as webhooks
 
@@ -41,6 +43,7 @@ class Outcome:
     problem_slug: str | None = None
     problem_title: str | None = None
     problem_detail: str | None = None
+    kind: str = FIELD
 
     @classmethod
     def completed(cls, screened: Screened) -> Self:
@@ -52,6 +55,12 @@ class Outcome:
             screened.provider,
             screened.tiles,
         )
+
+    @classmethod
+    def completed_slide(cls, summary: SlideSummary, image_sha256: str, image_bytes: int, provider: str) -> Self:
+        """What was found in the tiles is in the parts of the attempt."""
+        tiles = summary.slide.analysed_tiles
+        return cls(COMPLETED, summary.model_dump_json(), image_sha256, image_bytes, provider, tiles, kind=SLIDE)
 
     @classmethod
     def failed(cls, error: TamsoatError) -> Self:
@@ -70,14 +79,23 @@ class Outcome:
     def superseded(cls) -> Self:
         return cls(SUPERSEDED)
 
+    def slide_summary(self) -> SlideSummary:
+        """The summary of a completed job of a slide."""
+        return SlideSummary.model_validate_json(self.answer_json)
+
     def screened(self) -> Screened:
-        """The result of a completed job."""
+        """The result of a completed job of a field."""
         answer = AnalysisAnswer.model_validate_json(self.answer_json)
         return Screened(answer, self.image_sha256, self.image_bytes, self.provider, self.tiles)
 
 
-def record(database: Database, analysis_id: str, attempt: int, found: Outcome) -> str | None:
+def record(
+    database: Database, analysis_id: str, attempt: int, found: Outcome, slide: SlideResult | None = None
+) -> str | None:
     """Write the end of an attempt: result, state, case, webhook event and audit entry, all or nothing.
+
+    Args:
+        slide: what was found, where a slide was screened.
 
     Returns:
         The state that was written; None where the attempt had ended before: nothing is changed then. A job that
@@ -95,11 +113,13 @@ def record(database: Database, analysis_id: str, attempt: int, found: Outcome) -
         row.state, row.step, row.finished_at, row.updated_at = state, None, now, now
         row.version += 1
         if state == COMPLETED:
-            _complete(session, row, found.screened())
+            _complete(session, row, found, slide)
         elif state == FAILED:
             _fail(session, row, found)
         else:
             _tell_case(session, row)
+        if state != COMPLETED:
+            part_repository.discard(session, row.id)
         return state
 
 
@@ -107,17 +127,25 @@ def _tell_case(session: Session, row: Screening) -> None:
     cases.analysed(session, row, session.get(Slide, row.slide_id) if row.slide_id else None)
 
 
-def _complete(session: Session, row: Screening, screened: Screened) -> None:
-    row.done = row.total = screened.tiles
-    row.triage = screened.answer.field.triage
-    event = service.add_analysis(session, screened, row.requested_by, row.facility_id)
+def _complete(session: Session, row: Screening, found: Outcome, slide: SlideResult | None) -> None:
+    field: FieldAssessment
+    if slide is None:
+        screened = found.screened()
+        field = screened.answer.field
+        event = service.add_analysis(session, screened, row.requested_by, row.facility_id)
+    else:
+        field = slide.summary.field
+        image = (found.image_sha256, found.image_bytes)
+        event = slide_store.add(session, slide, row.id, row.facility_id, image, found.provider, row.requested_by)
+    row.done = row.total = found.tiles
+    row.triage = field.triage
     data = {
         "analysis_id": row.id,
         "state": row.state,
         "slide_id": row.slide_id,
         "order_id": row.order_id,
         "triage": row.triage,
-        "category": screened.answer.field.category,
+        "category": field.category,
     }
     webhooks.publish(session, row.facility_id, "analysis.completed", data)
     _tell_case(session, row)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Row, bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
-from tamsoat.inference_service.screening.tables import Analysis, Finding
+from tamsoat.inference_service.screening.tables import Analysis, AnalysisMap, Finding
 
 _FOUND = (
     select(Finding.x_px, Finding.y_px, Finding.category, Finding.score, Finding.probabilities)
     .where(Finding.analysis_number == bindparam("number"))
     .order_by(Finding.rank)
+    .limit(bindparam("limit"))
 )
 
 
@@ -36,9 +37,23 @@ def findings_of(session: Session, number: int) -> list[Finding]:
     return list(session.scalars(query))
 
 
-def found_in(session: Session, number: int) -> Sequence[Row[float, float, str, float, list[float]]]:
-    """The same as plain values: x, y, category, score, probabilities."""
-    return session.execute(_FOUND, {"number": number}).all()
+def found_in(session: Session, number: int, limit: int) -> Sequence[Row[float, float, str, float, list[float]]]:
+    """At most ``limit`` of the same as plain values: x, y, category, score, probabilities."""
+    return session.execute(_FOUND, {"number": number, "limit": limit}).all()
+
+
+def found_in_parts(
+    session: Session, number: int, size: int
+) -> Iterator[Sequence[Row[int, float, float, str, float, list[float]]]]:
+    """Rank, x, y, category, score and probabilities, most suspicious first, ``size`` at a time."""
+    columns = (Finding.rank, Finding.x_px, Finding.y_px, Finding.category, Finding.score, Finding.probabilities)
+    query = select(*columns).where(Finding.analysis_number == number).order_by(Finding.rank)
+    yield from session.execute(query, execution_options={"yield_per": size}).partitions(size)
+
+
+def map_of(session: Session, number: int) -> AnalysisMap | None:
+    """The map of a slide's analysis."""
+    return session.get(AnalysisMap, number)
 
 
 def count(session: Session) -> int:

@@ -16,11 +16,11 @@ from tamsoat.inference_service.engine.engine import Engine, Progress
 from tamsoat.inference_service.engine.rescale import SCALE_TOLERANCE
 from tamsoat.inference_service.engine.tiling import plan_tiles
 from tamsoat.inference_service.errors import TamsoatError
-from tamsoat.inference_service.screening import repository
-from tamsoat.inference_service.screening.answers import AnalysisAnswer
+from tamsoat.inference_service.screening import repository, slide_store
+from tamsoat.inference_service.screening.answers import AnalysisAnswer, SlideAnswer
 from tamsoat.inference_service.screening.result import screen_image
 from tamsoat.inference_service.screening.schemas import Cell, FieldAssessment, ModelIdentity, Quality
-from tamsoat.inference_service.screening.tables import COMPLETED, PRIORITIES, Analysis, Finding, Screening
+from tamsoat.inference_service.screening.tables import COMPLETED, PRIORITIES, SLIDE, Analysis, Finding, Screening
 from tamsoat.inference_service.slides.decode import DecodedImage, DecodeLimits, decode_bytes
 from tamsoat.inference_service.slides.sandbox import Decoder
 from tamsoat.inference_service.transport import idempotency, tracing
@@ -134,12 +134,12 @@ def add_analysis(session: Session, screened: Screened, actor: str, facility_id: 
     return Event(actor, Action.ANALYSIS_CREATE, f"analysis:{screened.answer.analysis_id}", digests, facility_id)
 
 
-def result_digest(answer: AnalysisAnswer) -> str:
+def result_digest(answer: AnalysisAnswer | SlideAnswer) -> str:
     """SHA-256 (hex) over the canonical JSON of the answer: what the audit log vouches for."""
     return sha256_hex(canonical_json(answer.model_dump(mode="json")))
 
 
-def rebuild(analysis: Analysis, findings: list[Finding]) -> AnalysisAnswer:
+def rebuild(analysis: Analysis, findings: list[Finding]) -> AnalysisAnswer | SlideAnswer:
     """The answer that was given, from its rows."""
     cells = [
         Cell(
@@ -151,6 +151,9 @@ def rebuild(analysis: Analysis, findings: list[Finding]) -> AnalysisAnswer:
         )
         for finding in findings
     ]
+    if analysis.kind == SLIDE:
+        summary = slide_store.stored_summary(analysis)
+        return SlideAnswer(**dict(summary), analysis_id=analysis.id, cells=cells)
     return AnalysisAnswer(
         image=f"sha256:{analysis.image_sha256}",
         width_px=analysis.width_px,

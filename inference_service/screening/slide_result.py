@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,6 @@ from tamsoat.inference_service.screening.schemas import (
     SlideFacts,
     SlideSummary,
 )
-from tamsoat.inference_service.screening.slide_plan import SlidePlan
 from tamsoat.inference_service.screening.slide_run import TileFindings
 from tamsoat.inference_service.screening.slide_work import SlideWork
 from tamsoat.inference_service.slides.tile_quality import TileQuality
@@ -57,7 +57,9 @@ CELL = np.dtype(
 
 @dataclass(frozen=True, eq=False)
 class SlideMap:
-    """Per tile of the plan, row by row: ``quality`` and ``plane`` uint8, ``suspicion`` float32 ``[rows, columns]``."""
+    """A grid of squares of ``tile_um``, as far apart as the tiles are, from the slide's upper left corner: ``quality``
+    and ``plane`` (uint8) of the tile that answers for a square's middle, and the highest ``suspicion`` (float32) in the
+    square, each ``[rows, columns]``."""
 
     tile_um: float
     quality: NDArray[np.uint8]
@@ -67,8 +69,9 @@ class SlideMap:
 
 @dataclass(frozen=True, eq=False)
 class SlideResult:
-    """``cells``: records of :data:`CELL`, most suspicious first."""
+    """``cells``: records of :data:`CELL`, most suspicious first; ``categories``: names of the channels."""
 
+    categories: tuple[str, ...]
     summary: SlideSummary
     cells: NDArray[np.void]
     map: SlideMap
@@ -108,14 +111,14 @@ def compose(engine: Engine, work: SlideWork, found: TileFindings, image: str, se
     cells["category"] = decide(peaks.probabilities, bundle.operating_points.category_weights)
     cells["score"] = peaks.score.astype(np.float64).round(PROBABILITY_DIGITS)
     cells["probabilities"] = peaks.probabilities.astype(np.float64).round(PROBABILITY_DIGITS)
-    return SlideResult(summary, cells, _map(work, found, plan.tiles.owner(peaks.xy_px), suspicion))
+    return SlideResult(bundle.categories, summary, cells, _map(work, found, peaks.xy_px, suspicion))
 
 
 def tile_map(work: SlideWork, found: TileFindings) -> SlideMap:
     """The map so far, while the slide is being screened."""
     peaks = found.peaks
     own = work.plan.tiles.outside_own_region_px(peaks.xy_px, peaks.tile) <= 0
-    return _map(work, found, peaks.tile[own], (peaks.score * (1.0 - peaks.probabilities[:, 0]))[own])
+    return _map(work, found, peaks.xy_px[own], (peaks.score * (1.0 - peaks.probabilities[:, 0]))[own])
 
 
 def findings_digest(parts: list[NDArray[np.void]]) -> str:
@@ -182,12 +185,18 @@ def _reasons(work: SlideWork, found: TileFindings, bundle: Bundle) -> list[str]:
     return reasons
 
 
-def _map(work: SlideWork, found: TileFindings, tile: NDArray[np.int64], suspicion: NDArray[np.float32]) -> SlideMap:
-    plan: SlidePlan = work.plan
-    shape = len(plan.tiles.y_starts_px), len(plan.tiles.x_starts_px)
+def _map(work: SlideWork, found: TileFindings, xy_px: NDArray[np.float32], suspicion: NDArray[np.float32]) -> SlideMap:
+    """``xy_px`` ``[n, 2]`` at the network's scale."""
+    plan = work.plan
+    side_px = float(plan.tiles.x_starts_px[1] if len(plan.tiles.x_starts_px) > 1 else plan.tiles.tile_width_px)
+    columns, rows = math.ceil(plan.tiles.width_px / side_px), math.ceil(plan.tiles.height_px / side_px)
+    middles = np.stack(np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5), axis=-1).reshape(-1, 2) * side_px
+    owner = plan.tiles.owner(middles)
     quality, plane = np.zeros(plan.tiles.n_tiles, np.uint8), np.zeros(plan.tiles.n_tiles, np.uint8)
     quality[found.tiles], plane[found.tiles] = found.quality, found.plane
-    highest = np.zeros(plan.tiles.n_tiles, np.float32)
-    np.maximum.at(highest, tile, suspicion)
-    tile_um = plan.scaling.slide_width_px * work.mpp / shape[1]
-    return SlideMap(tile_um, quality.reshape(shape), highest.reshape(shape), plane.reshape(shape))
+    highest = np.zeros((rows, columns), np.float32)
+    column, row = (xy_px // side_px).astype(np.int64).T
+    np.maximum.at(highest, (row, column), suspicion)
+    tile_um = side_px * work.mpp * plan.scaling.slide_width_px / plan.scaling.width_px
+    shape = rows, columns
+    return SlideMap(tile_um, quality[owner].reshape(shape), highest, plane[owner].reshape(shape))

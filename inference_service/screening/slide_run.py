@@ -50,7 +50,7 @@ def screen_tiles(
         try:
             for batch in batches:
                 pending.append((batch, pool.submit(engine.run_tiles, batch.pixels)))
-                if len(pending) > IN_FLIGHT:
+                if len(pending) >= IN_FLIGHT:
                     yield _findings(engine, plan, *pending.popleft())
             while pending:
                 yield _findings(engine, plan, *pending.popleft())

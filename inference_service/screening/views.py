@@ -20,8 +20,10 @@ from tamsoat.inference_service.screening.answers import (
 )
 from tamsoat.inference_service.screening.list_repository import Filters
 from tamsoat.inference_service.screening.service import AnalysisNotFoundError
-from tamsoat.inference_service.screening.tables import FAILED, PRIORITIES, QUEUED, RUNNING, Analysis, Screening
+from tamsoat.inference_service.screening.tables import FAILED, PRIORITIES, QUEUED, RUNNING, SLIDE, Analysis, Screening
 
+SHOWN_CELLS = 1000
+"""Most cells in the JSON of an analysis; all of them come in columns from ``/findings``."""
 _NAMES = {rank: name for name, rank in PRIORITIES.items()}
 _OF_RESULT = (
     "image_sha256", "width_px", "height_px", "model_name", "model_version", "model_digest", "provider", "usable",
@@ -67,7 +69,9 @@ def body(session: Session, row: Screening, analysis: Analysis | None) -> bytes:
 def _result(session: Session, analysis: Analysis) -> dict[str, Any]:
     """What ``service.rebuild`` makes, as plain values."""
     names = analysis.categories
+    of_slide = {"validated_on": "fields"} if analysis.kind == SLIDE else {}
     return {
+        "kind": analysis.kind,
         "image": f"sha256:{analysis.image_sha256}",
         "width_px": analysis.width_px,
         "height_px": analysis.height_px,
@@ -78,7 +82,9 @@ def _result(session: Session, analysis: Analysis) -> dict[str, Any]:
             "category": analysis.category,
             "abnormal_probability": analysis.abnormal_probability,
             "triage": analysis.triage,
+            **of_slide,
         },
+        **({"slide": analysis.slide_facts} if analysis.kind == SLIDE else {}),
         "cells": [
             {
                 "x_px": x_px,
@@ -87,8 +93,9 @@ def _result(session: Session, analysis: Analysis) -> dict[str, Any]:
                 "score": score,
                 "probabilities": dict(zip(names, probabilities, strict=True)),
             }
-            for x_px, y_px, category, score, probabilities in repository.found_in(session, analysis.number)
+            for x_px, y_px, category, score, probabilities in repository.found_in(session, analysis.number, SHOWN_CELLS)
         ],
+        "cells_total": analysis.cells,
         "seconds": analysis.seconds,
     }
 
@@ -148,10 +155,11 @@ def _progress(row: Screening) -> JobProgress:
 
 def _seconds_left(row: Screening) -> float | None:
     """As long per remaining tile as it took per tile so far."""
-    if row.state != RUNNING or row.started_at is None or not row.done:
+    done = row.done - row.done_before
+    if row.state != RUNNING or row.started_at is None or done <= 0:
         return None
     spent_s = (datetime.now(UTC) - row.started_at).total_seconds()
-    return round(max(0.0, spent_s * (row.total - row.done) / row.done), 1)
+    return round(max(0.0, spent_s * (row.total - row.done) / done), 1)
 
 
 def _problem(row: Screening) -> JobProblem | None:

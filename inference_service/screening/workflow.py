@@ -28,11 +28,12 @@ from tamsoat.inference_service.jobs.durable import HandedBackError, activity, du
 from tamsoat.inference_service.jobs.registry import Job, JobQueue
 from tamsoat.inference_service.orders import service as orders
 from tamsoat.inference_service.runtime import Runtime
-from tamsoat.inference_service.screening import job_repository, outcome, service
+from tamsoat.inference_service.screening import job_repository, outcome, service, slide_job
 from tamsoat.inference_service.screening.outcome import Outcome
 from tamsoat.inference_service.screening.progress import CancelledError, Progress, SupersededError
 from tamsoat.inference_service.screening.requests import QUEUE
-from tamsoat.inference_service.screening.tables import QUEUED, RUNNING
+from tamsoat.inference_service.screening.slide_result import SlideResult
+from tamsoat.inference_service.screening.tables import COMPLETED, FIELD, QUEUED, RUNNING, SLIDE
 from tamsoat.inference_service.slides.decode import DecodeLimits
 from tamsoat.inference_service.slides.errors import DecodeCrashedError, DecodeTimeoutError
 from tamsoat.inference_service.transport import tracing
@@ -77,6 +78,7 @@ class Task:
     sha256: str | None
     mpp: float
     crashes: int
+    slide_id: str | None = None
 
 
 def waiting(session: Session, limit: int) -> list[Job]:
@@ -138,7 +140,7 @@ def _begin(runtime: Runtime, analysis_id: str, attempt: int) -> Task | None:
         if row.state == RUNNING:
             row.crashes += 1
         now = datetime.now(UTC)
-        row.state, row.step, row.done, row.total = RUNNING, "fetch", 0, 0
+        row.state, row.step, row.done, row.total, row.done_before = RUNNING, "fetch", 0, 0, 0
         row.executor = activity.executor_id
         row.started_at, row.updated_at = now, now
         row.version += 1
@@ -150,6 +152,7 @@ def _begin(runtime: Runtime, analysis_id: str, attempt: int) -> Task | None:
             sha256=slide.sha256 if slide is not None and slide.deleted_at is None else None,
             mpp=row.mpp,
             crashes=row.crashes,
+            slide_id=row.slide_id,
         )
         if row.order_id is not None:
             _tell_order(session, row.order_id)
@@ -203,6 +206,9 @@ def _screen_once(runtime: Runtime, task: Task, progress: Progress) -> Outcome:
         )
     if task.sha256 is None:
         raise SlideGoneError("the slide was deleted before it was screened")
+    slide = _whole_slide(runtime, task)
+    if slide is not None:
+        return _screen_slide(runtime, task, slide, progress)
     seconds = runtime.metrics.job_step_seconds
     began_s = time.perf_counter()
     progress("fetch")
@@ -222,6 +228,24 @@ def _screen_once(runtime: Runtime, task: Task, progress: Progress) -> Outcome:
     return Outcome.completed(screened)
 
 
+def _whole_slide(runtime: Runtime, task: Task) -> Slide | None:
+    """The slide, where it is to be screened tile by tile: any but an image of one field."""
+    with runtime.database.read() as session:
+        slide = session.get(Slide, task.slide_id) if task.slide_id else None
+    if slide is None:
+        return None
+    large = (slide.width_px or 0) * (slide.height_px or 0) > runtime.limits.max_pixels
+    whole = slide.format not in (None, FIELD) or slide.pyramid_sha256 is not None or large
+    return slide if whole else None
+
+
+def _screen_slide(runtime: Runtime, task: Task, slide: Slide, progress: Progress) -> Outcome:
+    began_s = time.perf_counter()
+    result = slide_job.screen_slide(runtime, slide, task.mpp, task.analysis_id, task.attempt, progress)
+    runtime.metrics.job_step_seconds.labels("analyse").observe(time.perf_counter() - began_s)
+    return Outcome.completed_slide(result.summary, slide.sha256, slide.bytes, runtime.engine.provider)
+
+
 def _limits(runtime: Runtime) -> DecodeLimits:
     """Stored slides may be larger files than a request's body, as far as decoding them fits into its memory."""
     return replace(runtime.limits, max_bytes=runtime.settings.decode_memory_mib * 2**20 // FILE_SHARE_OF_MEMORY)
@@ -232,13 +256,26 @@ def _store(task: Task, found: Outcome) -> None:
     runtime = context.current()
     began_s = time.perf_counter()
     with tracing.span("job store", attempt=task.attempt):
-        state = patiently(partial(outcome.record, runtime.database, task.analysis_id, task.attempt, found))
+        found, slide = _of_slide(runtime, task, found)
+        state = patiently(partial(outcome.record, runtime.database, task.analysis_id, task.attempt, found, slide))
     runtime.metrics.job_step_seconds.labels("store").observe(time.perf_counter() - began_s)
     if state is None:
         log.info("job_was_done", analysis_id=task.analysis_id)
         return
     runtime.metrics.jobs_finished.labels(state).inc()
     log.info("job_finished", analysis_id=task.analysis_id, state=state, problem=found.problem_slug)
+
+
+def _of_slide(runtime: Runtime, task: Task, found: Outcome) -> tuple[Outcome, SlideResult | None]:
+    """What was found in a slide, from the parts that hold it; nothing for anything else."""
+    if found.state != COMPLETED or found.kind != SLIDE:
+        return found, None
+    summary = found.slide_summary()
+    load = partial(slide_job.load, runtime, task.analysis_id, task.attempt, summary.image, summary.seconds)
+    try:
+        return found, patiently(load)
+    except slide_job.ModelChangedError as error:
+        return Outcome.failed(error), None
 
 
 def _give_back(runtime: Runtime, analysis_id: str, attempt: int) -> None:

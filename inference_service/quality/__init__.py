@@ -1,0 +1,1 @@
+"""What the head of a department sees of the department's work."""

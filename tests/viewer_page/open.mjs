@@ -18,7 +18,7 @@ export async function openViewer({ executablePath, url, built, language = "en", 
   const page = await browser.newPage({ viewport: { width, height } });
   const errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
-  page.on("console", (line) => ["error", "warning"].includes(line.type()) && errors.push(line.text()));
+  page.on("console", (line) => line.type() === "error" && errors.push(line.text()));
   const html = `<!doctype html><html lang="${language}"><head><meta charset="utf-8"><title>viewer</title>
     <link rel="icon" href="/static/icon.svg"><link rel="stylesheet" href="/static/app.css"><link rel="stylesheet" href="/static/viewer.css">
     <link rel="stylesheet" href="/viewer-page/page.css">

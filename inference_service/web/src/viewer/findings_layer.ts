@@ -5,7 +5,7 @@
  * view they are drawn in coarser ways (docs/viewer.md).
  */
 import { GridIndex, spanOf } from "./grid";
-import { dashOf, trace, type Palette } from "./shapes";
+import { dashOf, hasHalo, trace, type Palette } from "./shapes";
 import { Board, Sprites } from "./sprites";
 import { apply, boundsOf, scaleOf, type Transform } from "./transform";
 import type { FindingTable } from "./types";
@@ -16,7 +16,8 @@ const RADIUS_UM = 12;
 const RADIUS_PX = 40;
 /** Above this number in view, shapes are copied instead of drawn as paths, which is slow without a graphics card. */
 const MOST_OUTLINES = 120;
-const MOST_SHAPES = 3000;
+/** Above this number squares of a grid stand for what is in them, where they are small enough on the screen. */
+const MOST_SHAPES = 12_000;
 const LEAST_RADIUS = 3.5;
 const MOST_SPRITE_RADIUS = 160;
 /** Sprites are made in sizes that differ by this factor, so that zooming does not make new ones all the time. */
@@ -182,7 +183,7 @@ export class FindingsLayer {
     context.setLineDash([]);
     context.strokeStyle = this.palette.halo;
     context.lineWidth = width + 2;
-    context.stroke(path);
+    if (hasHalo(kind)) context.stroke(path);
     context.setLineDash(dashOf(kind));
     context.strokeStyle = this.palette.categories[kind]!;
     context.lineWidth = width;

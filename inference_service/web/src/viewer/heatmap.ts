@@ -18,13 +18,16 @@ const LEAST_SUSPICION = 0.05;
 export const loadMap = (analysisId: string): Promise<SuspicionMap> =>
   json<SuspicionMap>("GET", `/api/v1/analyses/${encodeURIComponent(analysisId)}/map`);
 
-/** Paint the map: from the first colour to the second, and denser, with suspicion. */
-export function paintMap(layer: RasterLayer, map: SuspicionMap, mpp: number, colours: readonly [string, string]): void {
+/** Red, green, blue and alpha: from the first colour to the second, and denser, with suspicion. */
+export function heatColour(suspicion: number, colours: readonly [string, string]): [number, number, number, number] {
   const [low, high] = [rgbOf(colours[0]), rgbOf(colours[1])];
+  const [red, green, blue] = low.map((from, channel) => Math.round(from + (high[channel]! - from) * suspicion));
+  return [red!, green!, blue!, Math.round(LEAST_ALPHA + (MOST_ALPHA - LEAST_ALPHA) * suspicion)];
+}
+
+export function paintMap(layer: RasterLayer, map: SuspicionMap, mpp: number, colours: readonly [string, string]): void {
   layer.paint(map.columns, map.rows, map.tile_um / mpp, (index) => {
     const value = map.suspicion[index] ?? 0;
-    if (value < LEAST_SUSPICION) return null;
-    const mixed = low.map((from, channel) => Math.round(from + (high[channel]! - from) * value));
-    return [...mixed, Math.round(LEAST_ALPHA + (MOST_ALPHA - LEAST_ALPHA) * value)];
+    return value < LEAST_SUSPICION ? null : heatColour(value, colours);
   });
 }

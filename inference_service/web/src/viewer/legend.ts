@@ -1,5 +1,6 @@
 /** What the shapes mean, how many there are of each, and which are drawn. */
 import { number, t } from "../common/texts";
+import { heatColour } from "./heatmap";
 import { dashOf, trace, type Palette } from "./shapes";
 import { AI_CATEGORIES, type FindingTable } from "./types";
 
@@ -9,6 +10,7 @@ export class Legend {
   readonly element = document.createElement("details");
   private readonly rows: { button: HTMLButtonElement; count: HTMLSpanElement }[] = [];
   private readonly hidden = new Set<number>();
+  private readonly heat = document.createElement("p");
 
   /** `changed` is called when a category is switched on or off. */
   constructor(palette: Palette, private readonly changed: () => void) {
@@ -18,7 +20,15 @@ export class Legend {
     summary.textContent = t("viewer.legend");
     const list = document.createElement("ul");
     AI_CATEGORIES.forEach((name, category) => list.append(this.row(palette, name, category)));
-    this.element.append(summary, list);
+    this.heat.className = "viewer-heat";
+    this.heat.hidden = true;
+    this.heat.append(t("viewer.heat_low"), heatBar(palette), t("viewer.heat_high"));
+    this.element.append(summary, list, this.heat);
+  }
+
+  /** Whether the heat map is on. */
+  showHeat(on: boolean): void {
+    this.heat.hidden = !on;
   }
 
   readonly shown = (category: number): boolean => !this.hidden.has(category);
@@ -62,5 +72,19 @@ function sign(palette: Palette, category: number): HTMLCanvasElement {
   context.lineWidth = 2;
   context.strokeStyle = palette.categories[category]!;
   context.stroke();
+  return canvas;
+}
+
+function heatBar(palette: Palette): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  canvas.width = 48;
+  canvas.height = 10;
+  canvas.setAttribute("aria-hidden", "true");
+  const context = canvas.getContext("2d")!;
+  for (let column = 0; column < canvas.width; column++) {
+    const [red, green, blue, alpha] = heatColour(column / canvas.width, palette.heat);
+    context.fillStyle = `rgba(${red}, ${green}, ${blue}, ${alpha / 255})`;
+    context.fillRect(column, 0, 1, canvas.height);
+  }
   return canvas;
 }

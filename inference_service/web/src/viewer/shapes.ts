@@ -55,6 +55,9 @@ function star(path: Path, x: number, y: number, radius: number): void {
   path.closePath();
 }
 
+/** The many outlines of NILM are kept faint. */
+export const hasHalo = (category: number): boolean => category !== 0;
+
 /** NILM is dotted. */
 export const dashOf = (category: number): number[] => (category === 0 ? [2, 3] : []);
 

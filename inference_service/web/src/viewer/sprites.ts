@@ -1,5 +1,5 @@
 /** Small pictures of the shapes, as pixels: thousands of them are put into an image faster than paths are drawn. */
-import { dashOf, trace, type Palette } from "./shapes";
+import { dashOf, hasHalo, trace, type Palette } from "./shapes";
 
 export interface Sprite {
   readonly side: number;
@@ -37,7 +37,7 @@ export class Sprites {
     trace(context, category, side / 2, side / 2, radius);
     context.strokeStyle = this.palette.halo;
     context.lineWidth = filled ? 2 : 3.5;
-    context.stroke();
+    if (filled || hasHalo(category)) context.stroke();
     context.fillStyle = context.strokeStyle = colour;
     if (filled) {
       context.fill();

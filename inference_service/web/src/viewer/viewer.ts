@@ -94,7 +94,7 @@ export class SlideViewer implements Viewer {
         analysisId, (table) => this.arrived(table), (problem) => this.complain("viewer.findings_missing", problem),
       );
     }
-    this.overlays.loadMap().catch((error: unknown) => this.complain("viewer.map_missing", error));
+    this.showMap();
     this.redraw();
   }
 
@@ -142,7 +142,10 @@ export class SlideViewer implements Viewer {
     this.overlays.set(name, on);
     this.controls.showOverlay(name);
     if (name === "outlines") this.legend.element.hidden = !on || !this.overlays.table;
-    if (name === "heatmap") this.overlays.loadMap().catch((error: unknown) => this.complain("viewer.map_missing", error));
+    if (name === "heatmap") {
+      this.legend.showHeat(on);
+      this.showMap();
+    }
     this.emit("overlay", { name, on });
     this.redraw();
   }
@@ -191,9 +194,12 @@ export class SlideViewer implements Viewer {
     this.followed = table;
     if (!this.chosen) this.showFindings(table);
     this.emit("findings", { table });
-    if (table.complete) {
-      this.overlays.loadMap(true).catch((error: unknown) => this.complain("viewer.map_missing", error));
-    }
+    if (table.complete) this.showMap(true);
+  }
+
+  /** Fetch the heat map where it is wanted; `again`: there is a newer one. */
+  private showMap(again = false): void {
+    this.overlays.loadMap(again).then(() => this.redraw(), (error: unknown) => this.complain("viewer.map_missing", error));
   }
 
   private showFindings(table: FindingTable | null): void {

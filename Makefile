@@ -48,7 +48,7 @@ assets: $(ASSETS) ## build the web page's modules (needs Node.js 20.19 or newer)
 
 setup: $(VENV)/.all $(ASSETS) ## install everything for development and training into .venv
 
-demo: $(VENV)/.core ## find cells in a generated field; prints what it did and the files it wrote
+demo: $(VENV)/.core $(ASSETS) ## screen a generated field and finish a made-up case; prints the link to its page
 	@$(BIN)/tamsoat demo --out var/demo
 
 test: $(VENV)/.all $(ASSETS) ## run all tests
@@ -70,8 +70,8 @@ export: $(VENV)/.all ## make the bundle from the run in OUT and the evaluation i
 	$(BIN)/tamsoat train release --weights $(OUT) --predictions $(PREDICTIONS) --data $(DATA) \
 		--evaluation runs/evaluation/evaluation.json --out runs/bundle
 
-serve: $(VENV)/.core $(ASSETS) ## start the web page and the API on http://$(HOST):$(PORT)
-	$(BIN)/tamsoat serve --host $(HOST) --port $(PORT)
+serve: $(VENV)/.core $(ASSETS) ## start the service on http://$(HOST):$(PORT), at first with an example facility
+	$(BIN)/tamsoat serve --example --host $(HOST) --port $(PORT)
 
 bench: $(VENV)/.all ## measure speed and memory as ratios against alternatives
 	$(BIN)/python -m tamsoat.benchmarks --model $(MODEL) $(if $(DATA),--data $(DATA))

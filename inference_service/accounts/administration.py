@@ -104,9 +104,18 @@ def switch_off(database: Database, who: Administrator, account_id: str) -> Accou
 
 
 def switch_on(database: Database, who: Administrator, account_id: str) -> Account:
-    """Enable an account; its idle days count anew. Nothing happens to one that is active."""
+    """Enable an account; its idle days count anew. Nothing happens to one that is active.
+
+    Raises:
+        AccountNotFoundError: as named.
+        AccountInvalidError: it is of the example facility, and real work has begun.
+    """
     with database.write() as session:
         account = find(session, who, account_id, lock=True)
+        if account.example and repository.any_account_or_client(session):
+            raise AccountInvalidError(
+                "this account belongs to the example facility, which ended with the first account"
+            )
         if account.status != ACTIVE:
             account.status, account.disabled_reason = ACTIVE, None
             account.enabled_at = datetime.now(UTC)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from tamsoat.inference_service.accounts import client_repository
+from tamsoat.inference_service.accounts import client_repository, examples
 from tamsoat.inference_service.accounts.cache import forget_after_commit
 from tamsoat.inference_service.accounts.client_tables import Client
 from tamsoat.inference_service.accounts.key_fetch import check_address
@@ -73,6 +73,7 @@ def create(
     session.add(client)
     session.flush()
     forget_after_commit(session)
+    examples.retire(session, actor)
     _record(session, client, Action.CLIENT_CREATE, actor)
     return client
 

@@ -30,8 +30,9 @@ def lock_facility(session: Session, facility_id: str) -> None:
 
 
 def any_account_or_client(session: Session) -> bool:
-    """Whether anyone at all can sign in."""
-    return bool(session.scalar(select(or_(exists(select(Account.id)), exists(select(Client.id))))))
+    """Whether anyone at all has to sign in; the people of the example facility do not count."""
+    real = select(Account.id).where(Account.example.is_(False))
+    return bool(session.scalar(select(or_(exists(real), exists(select(Client.id))))))
 
 
 def facility(session: Session, facility_id: str) -> Facility | None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from tamsoat.inference_service.accounts import passwords, repository
+from tamsoat.inference_service.accounts import examples, passwords, repository
 from tamsoat.inference_service.accounts.access import Role
 from tamsoat.inference_service.accounts.cache import changes, forget_after_commit
 from tamsoat.inference_service.accounts.sign_in import reauthenticate
@@ -156,10 +156,14 @@ def create_account(
     roles: Iterable[Role],
     actor: str,
     external: tuple[str, str] | None = None,
+    example: bool = False,
 ) -> Created:
     """Add an account in the caller's transaction, with a one-time password.
 
+    The first one that is no example ends those of the example facility.
+
     Args:
+        example: of the example facility; so is every account that somebody of the example facility makes.
         external: issuer and subject of a person of the hospital's identity provider, who gets no password here.
 
     Raises:
@@ -176,8 +180,10 @@ def create_account(
     if external is not None and repository.by_external(session, *external) is not None:
         raise NameTakenError("this person of the identity provider has an account already")
     now = datetime.now(UTC)
+    example = example or examples.is_example(session, actor)
     account = Account(
         id=str(uuid.uuid4()),
+        example=example,
         facility_id=facility_id,
         username=username,
         display_name=check_display_name(display_name),
@@ -194,6 +200,8 @@ def create_account(
     session.add(account)
     _flush(session, "this sign-in name is taken: choose another")
     forget_after_commit(session)
+    if not example:
+        examples.retire(session, actor)
     record(session, actor, Action.ACCOUNT_CREATE, account, {"roles": ",".join(sorted(wanted))})
     return Created(account, password)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from tamsoat.inference_service.db.base import Base, UtcDateTime
@@ -44,7 +44,7 @@ class Account(Base):
     display_name: Mapped[str] = mapped_column(EncryptedText("accounts.display_name"))
     status: Mapped[str] = mapped_column(String(16), default=ACTIVE)
     disabled_reason: Mapped[str | None] = mapped_column(String(16))
-    """``administrator`` or ``idle``."""
+    """``administrator``, ``idle`` or ``example``."""
     password_hash: Mapped[str | None] = mapped_column(String(255))
     """Argon2id in PHC format; None: no password, the person signs in at the hospital's identity provider."""
     password_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
@@ -66,6 +66,8 @@ class Account(Base):
     enabled_at: Mapped[datetime] = mapped_column(UtcDateTime())
     """When the account was made or last enabled; idle days count from it or from the last activity."""
     last_active_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    example: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Of the example facility: does not count as an account, and ends with the first one that does."""
 
     role_rows: Mapped[list[AccountRole]] = relationship(lazy="selectin", cascade="all, delete-orphan")
     facility: Mapped[Facility] = relationship(lazy="joined", innerjoin=True, viewonly=True)

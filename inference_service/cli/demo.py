@@ -11,12 +11,15 @@ import typer
 
 from tamsoat.datasets.categories import AI_CATEGORIES
 from tamsoat.datasets.synthetic import SYNTHETIC_NOTICE, make_field, save_field
+from tamsoat.inference_service.cli.example import make
 from tamsoat.inference_service.cli.inputs import ModelOption, open_engine
 from tamsoat.inference_service.cli.output import make_folder, text_output
 from tamsoat.inference_service.cli.render import write_pictures
+from tamsoat.inference_service.examples.content import FINISHED
 from tamsoat.inference_service.screening.result import screen_image
 from tamsoat.inference_service.screening.scale import resolve_scale
 from tamsoat.inference_service.screening.schemas import ScreeningResult
+from tamsoat.inference_service.settings import load_settings
 from tamsoat.inference_service.slides.decode import decode_file
 
 DEMO_OBJECTIVE = 40
@@ -47,6 +50,19 @@ def demo(
     _print("\nfiles:")
     for path in (source, results, *pictures):
         _print(f"  {path}")
+    _finished_case(out, model)
+
+
+def _finished_case(out: Path, model: Path | None) -> None:
+    """A case that was screened, read by two pathologists and signed, and how to open its page."""
+    url = f"sqlite:///{out / 'tamsoat.db'}"
+    settings = load_settings(database_url=url, model=model)
+    _print("\na made-up case, from the order to the signed report:")
+    made = make(settings, (FINISHED,))
+    _print("\nTo open the finished case, start")
+    _print(f"  {Path(sys.argv[0])} serve --database-url {url}")
+    _print("and go to")
+    _print(f"  http://{settings.host}:{settings.port}/cases/{made.finished_case}")
 
 
 def _print_findings(result: ScreeningResult) -> None:

@@ -23,6 +23,9 @@ class _Commands(LazyGroup):
         "demo": LazyCommand(
             "tamsoat.inference_service.cli.demo", "demo", "Screen a generated field and name the files written."
         ),
+        "example": LazyCommand(
+            "tamsoat.inference_service.cli.example", "example", "Make a made-up hospital in an empty data folder."
+        ),
         "serve": LazyCommand(
             "tamsoat.inference_service.cli.serve", "serve", "Answer screening requests over HTTP until stopped."
         ),

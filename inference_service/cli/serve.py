@@ -7,6 +7,8 @@ import errno
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +20,8 @@ from rich.console import Console
 from tamsoat.inference_service.accounts.service import any_account_or_client
 from tamsoat.inference_service.app import create_app
 from tamsoat.inference_service.errors import EXIT_USAGE, TamsoatError
+from tamsoat.inference_service.examples import people
+from tamsoat.inference_service.examples import service as examples
 from tamsoat.inference_service.runtime import open_runtime
 from tamsoat.inference_service.settings import LOOPBACK_HOSTS, load_settings
 from tamsoat.inference_service.transport import logs
@@ -43,12 +47,15 @@ def serve(
     ] = None,
     database_url: Annotated[str | None, typer.Option(help="SQLAlchemy URL (TAMSOAT_DATABASE_URL)")] = None,
     threads: Annotated[int | None, typer.Option(help="Inference threads; 0: one per core (TAMSOAT_THREADS)")] = None,
+    example: Annotated[bool, typer.Option("--example", help="Make the example facility where nothing is yet")] = False,
 ) -> None:
     """Answer screening requests over HTTP until stopped (Ctrl-C or SIGTERM finishes the running ones first)."""
     settings = load_settings(host=host, port=port, model=model, database_url=database_url, threads=threads)
     logs.configure(settings.log_level, settings.log_format)
     listener = inherited_listener(loopback_only=settings.host in LOOPBACK_HOSTS) or listen(settings.host, settings.port)
     with listener:
+        if example and examples.wanted_at(settings):
+            _make_example(database_url, model, threads)
         runtime = open_runtime(settings)
         runtime.decoder.warm()
         address = _url(settings.host, listener.getsockname()[1])
@@ -59,6 +66,9 @@ def serve(
         console.print(f"  database  {runtime.database.engine.url.render_as_string(hide_password=True)}")
         if settings.access == "auto" and settings.listens_on_loopback and not any_account_or_client(runtime):
             console.print("  access    this machine without sign-in, until the first account or client exists")
+        if (names := people.known_passwords(settings.data_folder)) and not any_account_or_client(runtime):
+            console.print(f"  example   sign in as {', '.join(names)}")
+            console.print(f"            passwords in {settings.data_folder / people.PASSWORDS}")
         app = create_app(settings, runtime)
         server = Server(
             uvicorn.Config(
@@ -76,6 +86,20 @@ def serve(
         )
         with _signals_end_quietly():
             server.run(sockets=[listener])
+
+
+def _make_example(database_url: str | None, model: Path | None, threads: int | None) -> None:
+    """In a process of its own: this one has not begun to work on jobs.
+
+    Raises:
+        typer.Exit: it failed, and has said why.
+    """
+    given = {"--database-url": database_url, "--model": model, "--threads": threads}
+    options = [text for name, value in given.items() if value is not None for text in (name, str(value))]
+    command = [sys.executable, "-m", "tamsoat.inference_service", "example", *options]
+    done = subprocess.run(command, check=False, stdout=sys.stderr)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,8 @@ interface Header {
 const TYPES: Record<string, new (buffer: ArrayBuffer) => Numbers> = {
   f32: Float32Array, float32: Float32Array, u8: Uint8Array, uint8: Uint8Array, u32: Uint32Array, uint32: Uint32Array,
 };
+/** Between two questions while the screening runs. */
+const PAUSE_MS = 1000;
 const NAMES = ["x_px", "y_px", "score", "suspicion", "category", "rank"] as const;
 
 /** A table without findings. */
@@ -51,7 +53,7 @@ export function parseFindings(content: ArrayBuffer): FindingTable {
   return { ...(found as unknown as Columns), count, categories, complete, parts };
 }
 
-/** `more` behind `table`; what `more` says of the whole holds. */
+/** `more` behind `table`, numbered on; what `more` says of the whole holds. */
 export function appended(table: FindingTable, more: FindingTable): FindingTable {
   if (table.count === 0) return more;
   const joined = Object.fromEntries(NAMES.map((name) => {
@@ -62,6 +64,7 @@ export function appended(table: FindingTable, more: FindingTable): FindingTable 
     return [name, both];
   })) as unknown as Columns;
   const { categories, complete, parts } = more;
+  joined.rank.forEach((_, index) => (joined.rank[index] = index));
   return { ...joined, count: table.count + more.count, categories, complete, parts };
 }
 
@@ -91,6 +94,7 @@ export function followFindings(
     ended = true;
     events?.close();
   };
+  // At the news of a change: one question at a time, and one more where something changed meanwhile.
   const ask = async (): Promise<void> => {
     const more: FindingTable = await loadFindings(analysisId, table?.parts);
     // Ranks are final only in the whole table.
@@ -111,6 +115,7 @@ export function followFindings(
       do {
         again = false;
         await ask();
+        if (!ended) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       } while (again && !ended);
     } catch (error) {
       end();

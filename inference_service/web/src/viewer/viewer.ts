@@ -194,7 +194,7 @@ export class SlideViewer implements Viewer {
     this.followed = table;
     if (!this.chosen) this.showFindings(table);
     this.emit("findings", { table });
-    if (table.complete) this.showMap(true);
+    this.showMap(true);
   }
 
   /** Fetch the heat map where it is wanted; `again`: there is a newer one. */

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,7 @@ from xml.etree import ElementTree
 
 import tifffile
 
-from tamsoat.inference_service.slides.errors import UnsupportedImageError
+from tamsoat.inference_service.slides.errors import DamagedImageError, UnsupportedImageError
 from tamsoat.inference_service.slides.pyramid import Level
 from tamsoat.inference_service.slides.scale_of_file import mean_mpp, number
 
@@ -49,18 +52,36 @@ def read_layout(path: Path) -> TiffLayout:
     """Read the directories of a TIFF; no pixel is decoded.
 
     Raises:
+        DamagedImageError: directories lead nowhere.
         UnsupportedImageError: an OME-TIFF of fluorescence, of a time series, or spread over several files.
         AnisotropicScaleError: its pixels are not square.
         Exception: whatever tifffile raises on damaged content.
     """
-    with tifffile.TiffFile(path) as tiff:
-        return _ome(tiff) if tiff.is_ome else _plain(tiff)
+    with _complaints() as complaints, tifffile.TiffFile(path) as tiff:
+        layout = _ome(tiff) if tiff.is_ome else _plain(tiff)
+    if complaints:
+        raise DamagedImageError(f"the TIFF is damaged or cut short ({complaints[0][:120]}); copy it again")
+    return layout
+
+
+@contextlib.contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What tifffile logs of damage, which it otherwise reads around."""
+    found: list[str] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: found.append(record.getMessage())  # type: ignore[method-assign]
+    logger = tifffile.logger()
+    logger.addHandler(handler)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
 
 
 def is_ome(path: Path) -> bool:
     """Whether the file is an OME-TIFF. Any damage means no."""
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with _complaints(), tifffile.TiffFile(path) as tiff:
             return bool(tiff.is_ome)
     except (tifffile.TiffFileError, ValueError, OSError, IndexError, KeyError, TypeError):
         return False
@@ -72,7 +93,7 @@ def refuse_olympus(path: Path) -> None:
     Raises:
         UnsupportedImageError: it is one.
     """
-    with tifffile.TiffFile(path) as tiff:
+    with _complaints(), tifffile.TiffFile(path) as tiff:
         tags = tiff.pages[0].tags
         said = " ".join(str(tags.valueof(name, default="")) for name in ("Make", "Model", "Software")).lower()
     if "olympus" in said or "cellsens" in said:

@@ -132,6 +132,11 @@ def set_state(session: Session, case: Case, state: str, **fields: Any) -> None:
         _result_is_there(session, case.order_id)
 
 
+def taken_by(case: Case, reader: str) -> dict[str, Any]:
+    """Fields for :func:`set_state`: whoever begins to read a case that nobody has taken has it from now on."""
+    return {} if case.assigned_to else {"assigned_to": reader, "assigned_at": datetime.now(UTC)}
+
+
 def take_slide(session: Session, slide: Slide, *, priority: str = "routine", example: bool = False) -> Case:
     """Give a new slide its case: the one of its order, else a new one; sets ``slide.case_id``.
 

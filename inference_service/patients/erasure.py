@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.audit.schemas import Action, Event
+from tamsoat.inference_service.cases import stewardship as cases
 from tamsoat.inference_service.orders import repository as orders
 from tamsoat.inference_service.orders.tables import Order
 from tamsoat.inference_service.orders.vocabulary import OPEN, OrderStatus
@@ -49,6 +50,7 @@ def erase(
         order.version += 1
     reviews.erase(session, [order.id for order in placed])
     readings.erase(session, [order.id for order in placed])
+    cases.erase(session, [order.id for order in placed])
     session.flush()
     for member in family:
         event = Event(

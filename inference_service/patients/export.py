@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.audit import repository as audit
+from tamsoat.inference_service.cases import stewardship as cases
 from tamsoat.inference_service.orders import answers as order_answers
 from tamsoat.inference_service.orders import repository as orders
 from tamsoat.inference_service.patients import answers, repository, service
@@ -44,6 +45,8 @@ def collect(session: Session, facility_id: str, patient_id: str) -> dict[str, An
     subjects += [f"analysis:{job.id}" for job in jobs] + [f"slide:{slide.id}" for slide in slides]
     read = readings.collect(session, order_ids)
     subjects += readings.subjects(read)
+    kept = cases.collect(session, order_ids)
+    subjects += cases.subjects(kept)
     merges = select(PatientMerge).where(PatientMerge.target_id.in_([member.id for member in family]))
     return {
         "format": FORMAT,
@@ -54,6 +57,7 @@ def collect(session: Session, facility_id: str, patient_id: str) -> dict[str, An
         "slides": [_slide(slide) for slide in slides],
         "analyses": [_analysis(session, facility_id, job) for job in jobs],
         "reviews": reviews.collect(session, order_ids),
+        **kept,
         "readings": read,
         "audit": [
             {name: getattr(row, name) for name in ("sequence", "occurred_at", "actor", "action", "subject", "details")}

@@ -95,7 +95,7 @@ def save(session: Session, principal: Principal, case: Case, role: str, draft: R
     draft.updated_at = now
     session.flush()
     if case.state == READY:
-        cases.set_state(session, case, IN_REVIEW)
+        cases.set_state(session, case, IN_REVIEW, **cases.taken_by(case, draft.reader))
         audit.append(
             session,
             Event(principal.actor, Action.REVIEW_START, f"case:{case.id}", {}, case.facility_id, {"blind": False}),

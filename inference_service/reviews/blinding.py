@@ -98,7 +98,7 @@ def record(session: Session, principal: Principal, case: Case, category: str) ->
     made = BlindRead(case_id=case.id, reader=reader, category=category, at=datetime.now(UTC))
     session.add(made)
     if case.state == READY:
-        cases.set_state(session, case, IN_REVIEW)
+        cases.set_state(session, case, IN_REVIEW, **cases.taken_by(case, reader))
     session.flush()
     event = Event(
         principal.actor, Action.REVIEW_START, f"case:{case.id}", facility=case.facility_id,

@@ -230,7 +230,7 @@ def _is_the_same(stored: list[Mark], principal: Principal, case: Case, wanted: N
 def _begin(session: Session, principal: Principal, case: Case) -> None:
     """The first mark begins the review."""
     if case.state == READY:
-        cases.set_state(session, case, IN_REVIEW)
+        cases.set_state(session, case, IN_REVIEW, **cases.taken_by(case, reader_of(principal)))
         _log(session, principal, case, Action.REVIEW_START, {"blind": False})
     else:
         cases.touch(session, case)

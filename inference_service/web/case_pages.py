@@ -16,6 +16,8 @@ from tamsoat.inference_service.accounts.access import READERS, Principal, public
 from tamsoat.inference_service.audit.schemas import Action
 from tamsoat.inference_service.cases.service import CaseNotFoundError
 from tamsoat.inference_service.consultations import access as consultations
+from tamsoat.inference_service.consultations.service import read_event
+from tamsoat.inference_service.consultations.tables import Consultation
 from tamsoat.inference_service.reviews import facts
 from tamsoat.inference_service.reviews.facts import CaseFacts
 from tamsoat.inference_service.reviews.vocabulary import CELL_CATEGORIES
@@ -42,10 +44,12 @@ def case_page(request: Request, runtime: RuntimeDep, case_id: Text) -> Response:
         return render(request, "refused.html", person=person, status=403)
     try:
         with runtime.database.read() as session:
-            found = facts.collect(session, principal, consultations.may_view(session, principal, case_id))
+            case = consultations.may_view(session, principal, case_id)
+            found = facts.collect(session, principal, case)
+            question = None if found.mine else consultations.asked(session, principal, case_id)
     except CaseNotFoundError:
         return render(request, "refused.html", person=person, status=404)
-    _record(runtime, principal, found)
+    _record(runtime, principal, found, question)
     return render(
         request,
         "case.html",
@@ -73,9 +77,12 @@ def likelihood(probability: float) -> str:
     return next((code for limit, code in LIKELIHOODS if probability < limit), "very-likely")
 
 
-def _record(runtime: Runtime, principal: Principal, found: CaseFacts) -> None:
-    action = Action.CASE_READ if found.mine else Action.CONSULTATION_READ
-    runtime.read_log.record(principal, action, f"case:{found.case_id}")
+def _record(runtime: Runtime, principal: Principal, found: CaseFacts, question: Consultation | None) -> None:
+    """A look by a question stands in the log of the facility that asked."""
+    if question is not None:
+        runtime.read_log.record_all([read_event(principal, question, "case")])
+        return
+    runtime.read_log.record(principal, Action.CASE_READ, f"case:{found.case_id}")
 
 
 def _boot(runtime: Runtime, found: CaseFacts) -> Mapping[str, Any]:

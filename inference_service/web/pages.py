@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from tamsoat.inference_service.accounts import my_account, repository, review, sessions
+from tamsoat.inference_service.accounts import examples, my_account, repository, review, sessions
 from tamsoat.inference_service.accounts.access import Principal, Role, public
 from tamsoat.inference_service.accounts.authentication import authenticate
 from tamsoat.inference_service.accounts.schemas import SessionAnswer, describe_account
@@ -51,6 +51,8 @@ def sign_in_page(
     """Name and password, the code, then what has to be done first."""
     target = local_path(next)
     person = _person(request, runtime)
+    if person is not None and person.kind == "local" and _shows_example(request):
+        person = None
     if person is not None and person.pending is None:
         return RedirectResponse(target, 303)
     step = person.pending if person is not None else "credentials"
@@ -148,6 +150,13 @@ def to_sign_in(request: Request) -> Response:
     return RedirectResponse(f"/sign-in?next={quote(here, safe='')}", 303)
 
 
+def _shows_example(request: Request) -> bool:
+    """Whether the example facility is here: every page then says that nothing in it is real."""
+    runtime: Runtime = request.app.state.runtime
+    with runtime.database.read() as session:
+        return examples.any_active(session)
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -180,6 +189,7 @@ def render(
         language=language,
         path=request.url.path,
         roles_of_people=ROLES_OF_PEOPLE,
+        example=_shows_example(request),
         **values,
     )
     response = HTMLResponse(html, status_code=status)

@@ -52,7 +52,10 @@ demo: $(VENV)/.core $(ASSETS) ## screen a generated field and finish a made-up c
 	@$(BIN)/tamsoat demo --out var/demo
 
 test: $(VENV)/.all $(ASSETS) ## run all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	@status=0; \
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long and not alone" || status=1; \
+	$(BIN)/python -m pytest -m "alone and not long" || status=1; \
+	exit $$status
 
 test-long: $(VENV)/.all ## the full-length runs of kills, tampering and outages (an hour or more)
 	$(BIN)/python -m pytest -m long

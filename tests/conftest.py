@@ -7,9 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from postgresql_cluster import Cluster, programs, running_cluster
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Without a deadline per example: a busy machine is no fault. In CI the examples are the same at every run.
+settings.register_profile(
+    "busy-machine",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.load_profile("busy-machine")
 
 
 @pytest.fixture(autouse=True)

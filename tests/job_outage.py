@@ -10,6 +10,7 @@ from pathlib import Path
 from job_kills import count_open
 from job_processes import Load, Program, Starter, Verdict, examine, free_port, listen_by_webhook, wait_until_done
 from postgresql_cluster import Cluster
+from waiting import wait_until
 
 from tamsoat.inference_service.db.session import Database
 
@@ -63,6 +64,7 @@ def run_outage(bundle: Path, folder: Path, cluster: Cluster, images: list[bytes]
             _wait_for_more(load, 10)
             cluster.stop()
             time.sleep(outage_s)
+            wait_until(lambda: load.refused, what=lambda: load.statuses)
             cluster.start(durable=True)
             began_s = time.monotonic()
             _wait_for_more(load, 1)
@@ -84,8 +86,6 @@ def run_outage(bundle: Path, folder: Path, cluster: Cluster, images: list[bytes]
     )
 
 
-def _wait_for_more(load: Load, count: int, wait_s: float = 120.0) -> None:
-    wanted, deadline_s = len(load.accepted) + count, time.monotonic() + wait_s
-    while len(load.accepted) < wanted:
-        assert time.monotonic() < deadline_s, f"no {count} jobs were accepted within {wait_s:g} s: {load.statuses}"
-        time.sleep(0.02)
+def _wait_for_more(load: Load, count: int) -> None:
+    wanted = len(load.accepted) + count
+    wait_until(lambda: len(load.accepted) >= wanted, what=lambda: load.statuses)

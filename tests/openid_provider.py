@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 FOLDER = REPOSITORY / "var" / "oidc-provider"
 VERSION = "9.13.3"
 SECRET = "a-secret-of-a-test-0123456789abcdef"
-INSTALL_S, START_S = 240, 30
+INSTALL_S, START_S = 400, 60
 
 
 def install() -> Path:
@@ -61,7 +61,7 @@ def running_provider(redirect: str, after_sign_out: str) -> Iterator[str]:
 
 def sign_in_there(url: str, name: str, back_to: str) -> str:
     """What a person does with a browser at the provider; the address that it sends the browser back to."""
-    with httpx.Client(timeout=20, trust_env=False) as browser:
+    with httpx.Client(timeout=120, trust_env=False) as browser:
         answer = browser.get(url)
         for _ in range(12):
             if answer.is_redirect:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import ClassVar, Self
@@ -18,6 +19,7 @@ class RoundRobin:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._servers: dict[str, bool] = {}
+        self._busy: Counter[str] = Counter()
         self._turn = 0
         self._stop = threading.Event()
         handler = type("Handler", (_Handler,), {"proxy": self})
@@ -44,15 +46,29 @@ class RoundRobin:
         with self._lock:
             return sum(self._servers.values())
 
-    def next_server(self) -> str | None:
-        """Whose turn it is."""
+    def is_left_out(self, url: str) -> bool:
+        """Whether a server gets no requests any more and has answered those that it got."""
+        with self._lock:
+            return not self._servers[url.rstrip("/")] and self._busy[url.rstrip("/")] == 0
+
+    def begin(self) -> str | None:
+        """Whose turn it is; :meth:`end` says that it has answered."""
         with self._lock:
             ready = [url for url, is_ready in self._servers.items() if is_ready]
             self._turn += 1
-            return ready[self._turn % len(ready)] if ready else None
+            if not ready:
+                return None
+            server = ready[self._turn % len(ready)]
+            self._busy[server] += 1
+            return server
+
+    def end(self, server: str | None) -> None:
+        with self._lock:
+            if server is not None:
+                self._busy[server] -= 1
 
     def _probe(self) -> None:
-        with httpx.Client(timeout=5) as client:
+        with httpx.Client(timeout=60) as client:
             while not self._stop.wait(PROBE_EVERY_S):
                 for url in list(self._servers):
                     try:
@@ -82,15 +98,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
-        server = self.proxy.next_server()
+        server = self.proxy.begin()
         headers = {name: value for name, value in self.headers.items() if name.lower() in ("content-type", "accept")}
         try:
             if server is None:
                 raise httpx.ConnectError("no server is ready")
-            answer = httpx.request(self.command, server + self.path, content=body, headers=headers, timeout=60)
+            answer = httpx.request(self.command, server + self.path, content=body, headers=headers, timeout=240)
             status, content = answer.status_code, answer.content
         except httpx.TransportError as error:
             status, content = 502, repr(error).encode()
+        finally:
+            self.proxy.end(server)
         self.send_response(status)
         self.send_header("content-length", str(len(content)))
         self.end_headers()

@@ -24,7 +24,7 @@ class ServerProcess:
         RuntimeError: it ended or printed no address within ``start_s``; the text holds what it printed.
     """
 
-    def __init__(self, bundle: Path, database: Path, *, start_s: float = 90.0, prelude: str = "", **settings: object):
+    def __init__(self, bundle: Path, database: Path, *, start_s: float = 240.0, prelude: str = "", **settings: object):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TAMSOAT_")}
         environment |= {"PYTHONSAFEPATH": "1", "TAMSOAT_MODEL": str(bundle), "TAMSOAT_PORT": "0"}
         environment |= {"TAMSOAT_DATABASE_URL": f"sqlite:///{database}", "TAMSOAT_LOG_LEVEL": "warning"}
@@ -52,12 +52,12 @@ class ServerProcess:
         """What it printed on stderr so far."""
         return "".join(self.lines)
 
-    def stop(self, kind: signal.Signals = signal.SIGTERM, wait_s: float = 40.0) -> int:
+    def stop(self, kind: signal.Signals = signal.SIGTERM, wait_s: float = 120.0) -> int:
         """Send a signal, wait for the end, return the exit status (negative: the signal that ended it)."""
         if self.process.poll() is None:
             self.process.send_signal(kind)
         status = self.process.wait(wait_s)
-        self._reader.join(5)
+        self._reader.join(60)
         return status
 
     def _read(self) -> None:

@@ -40,7 +40,7 @@ def test_upload_survives_a_reload_and_ends_with_the_result(browser: str, tiny_bu
     with ServerProcess(tiny_bundle, tmp_path / "a.db", data_dir=tmp_path / "data", threads=1) as server:
         done = subprocess.run(
             ["node", "tests/e2e/upload_page.mjs", browser, server.url, str(image), str(screenshot)],
-            cwd=REPOSITORY, capture_output=True, text=True, timeout=240, check=False,
+            cwd=REPOSITORY, capture_output=True, text=True, timeout=540, check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)

@@ -25,13 +25,19 @@ await network.send("Network.enable");
 await network.send("Network.emulateNetworkConditions", {
   offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 1_500_000,
 });
-const firstPart = page.waitForResponse((answer) => answer.request().method() === "PATCH" && answer.status() === 204);
+page.setDefaultTimeout(240_000);
+const parts = [];
+await page.route("**/api/v1/uploads/*", (route) => {
+  // The line stands still after the first part.
+  if (route.request().method() === "PATCH" && parts.push(route) > 1) return;
+  return route.continue();
+});
 await choose();
-await firstPart;
-await page.waitForTimeout(200);
+while (parts.length < 2) await page.waitForTimeout(50);
 seen.sending = await line().textContent();
 seen.remembered = await page.evaluate(() => JSON.stringify(Object.entries(localStorage)));
 await page.screenshot({ path: screenshot, fullPage: true });
+await page.unroute("**/api/v1/uploads/*");
 await page.reload();
 await page.waitForFunction(() => document.querySelector("#unfinished")?.textContent);
 seen.unfinished = await page.locator("#unfinished").textContent();
@@ -41,7 +47,7 @@ seen.offset = Number((await head).headers()["upload-offset"]);
 await network.send("Network.emulateNetworkConditions", {
   offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1,
 });
-await page.waitForSelector("#transfers a", { timeout: 60_000 });
+await page.waitForSelector("#transfers a");
 seen.finished = await line().textContent();
 seen.forgotten = await page.evaluate(() => localStorage.length);
 await page.click("#transfers a");

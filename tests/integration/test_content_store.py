@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import boto3
 import pytest
 from bad_inputs import good_jpeg
 from starlette.testclient import TestClient
+from waiting import wait_until
 
 from tamsoat.inference_service.app import create_app
 from tamsoat.inference_service.settings import Settings
@@ -47,12 +47,8 @@ def s3_endpoint() -> Iterator[str]:
     before = dict(os.environ)
     os.environ |= {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests", "AWS_DEFAULT_REGION": "us-east-1"}
     try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert process.poll() is None, "moto's server ended"
-            time.sleep(0.1)
+        wait_until(lambda: process.poll() is not None or _listens(port))
+        assert process.poll() is None, "moto's server ended"
         boto3.client("s3", endpoint_url=url).create_bucket(Bucket=BUCKET)
         yield url
     finally:
@@ -60,6 +56,11 @@ def s3_endpoint() -> Iterator[str]:
         process.wait()
         os.environ.clear()
         os.environ |= before
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(params=["local", "s3"])

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,14 +17,16 @@ from fastapi import APIRouter
 from machine_clients import TestMachineClient, make_client
 from pydantic import BaseModel
 from small_service import small_service
-from sqlalchemy import text
+from sqlalchemy import select, text
 from starlette.testclient import TestClient
+from waiting import WAIT_S, wait_until
 
 from tamsoat.inference_service.accounts.access import Principal, Role, allow
 from tamsoat.inference_service.db.session import Database
 from tamsoat.inference_service.settings import Settings
 from tamsoat.inference_service.transport import idempotency, idempotency_store
 from tamsoat.inference_service.transport.idempotency import IdempotentRoute, idempotency_key
+from tamsoat.inference_service.transport.idempotency_tables import IdempotentRequest
 
 CALLERS = 50
 
@@ -41,7 +44,9 @@ class Notes:
     """A noun of a test: a table of its own, and an endpoint that fails on demand."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self.gates: list[threading.Event] = []
+        """One for each of the next requests, which do nothing until it is set."""
+        self.inside = 0
         self.fail: Exception | None = None
         self.fail_after_commit = False
         self.database: Database
@@ -53,7 +58,8 @@ class Notes:
         def create(
             note: Note, request_principal: Annotated[Principal, allow(Role.INTEGRATOR, scope="system/Media.c")]
         ) -> Stored:
-            time.sleep(self.seconds)
+            self.inside += 1
+            assert not self.gates or self.gates.pop(0).wait(WAIT_S)
             with self.database.write() as session:
                 number = session.execute(text("SELECT count(*) FROM notes")).scalar_one() + 1
                 session.execute(text("INSERT INTO notes VALUES (:text)"), {"text": note.text})
@@ -173,9 +179,10 @@ def test_a_dead_first_request_blocks_the_key_until_its_lease_ends(
     monkeypatch.setattr(idempotency_store, "release", release)
     assert acquire is idempotency_store.acquire
     notes.fail = None
-    started_s = time.monotonic()
-    assert send(http, bearer, "k").status_code == 201  # it waited for the end of the lease
-    assert 0.5 < time.monotonic() - started_s < 4
+    with notes.database.read() as session:
+        lease_until = session.execute(select(IdempotentRequest.lease_until)).scalar_one()
+    assert send(http, bearer, "k").status_code == 201
+    assert datetime.now(UTC) >= lease_until
     assert notes.count() == 1
 
 
@@ -184,26 +191,33 @@ def test_a_stalled_first_request_cannot_commit_after_a_takeover(
 ) -> None:
     monkeypatch.setattr(idempotency_store, "LEASE_S", 0.6)
     monkeypatch.setattr(idempotency_store, "renew", lambda *_: True)  # as if the process had been stopped
-    notes.seconds = 1.5
+    gates = threading.Event(), threading.Event()
+    notes.gates = list(gates)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(send, http, bearer, "k")
-        time.sleep(0.3)
+        wait_until(lambda: notes.inside == 1)
         second = pool.submit(send, http, bearer, "k")
-        assert (first.result().status_code, second.result().status_code) == (409, 201)
+        wait_until(lambda: notes.inside == 2)  # the lease of the first has ended
+        gates[0].set()
+        assert first.result(WAIT_S).status_code == 409
+        gates[1].set()
+        assert second.result(WAIT_S).status_code == 201
     assert notes.count() == 1
 
 
 def test_a_long_first_request_answers_409_with_retry_after(settings: Settings, notes: Notes) -> None:
     with serving(settings.model_copy(update={"idempotency_wait_s": 0.2}), notes) as http:
         bearer = make_client(notes.database, "local").headers(http)
-        notes.seconds = 1.0
+        gate = threading.Event()
+        notes.gates = [gate]
         with ThreadPoolExecutor(1) as pool:
             first = pool.submit(send, http, bearer, "k")
-            time.sleep(0.3)
+            wait_until(lambda: notes.inside == 1)
             refused = send(http, bearer, "k")
             assert refused.status_code == 409
             assert int(refused.headers["retry-after"]) >= 1
-            assert first.result().status_code == 201
+            gate.set()
+            assert first.result(WAIT_S).status_code == 201
         assert send(http, bearer, "k").json() == first.result().json()
 
 

@@ -9,7 +9,8 @@ from bad_inputs import good_jpeg
 from job_kills import Campaign, run_campaign
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.alone
+@pytest.mark.timeout(900)
 def test_kill_9_of_server_and_worker(tiny_bundle: Path, tmp_path: Path, database_url: str) -> None:
     campaign = run_campaign(tiny_bundle, tmp_path, database_url, [good_jpeg()], kills=3, seed=1)
     print(campaign.row())

@@ -132,7 +132,8 @@ def workers(database: Database) -> set[str]:
         return set(session.scalars(select(Worker.executor_id)))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.alone
+@pytest.mark.timeout(900)
 def test_a_dead_and_a_paused_worker_are_replaced(tiny_bundle: Path, tmp_path: Path, postgresql_url: str) -> None:
     port = free_port()
     settings: dict[str, object] = {
@@ -172,7 +173,8 @@ def wait_for_alive(database: Database, names: set[str]) -> None:
     wait_until(lambda: workers(database) == names, what=lambda: describe_open(database))
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.alone
+@pytest.mark.timeout(900)
 def test_postgresql_away_for_three_seconds(tiny_bundle: Path, tmp_path: Path) -> None:
     folder = programs()
     if folder is None:

@@ -33,7 +33,7 @@ def run(script: str, folder: Path, **environment: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=900,
     )
     log = folder / "serve.log"
     shown = log.read_text(encoding="utf-8")[-3000:] if log.exists() else ""
@@ -46,7 +46,7 @@ def _free_port() -> str:
         return str(listener.getsockname()[1])
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(960)
 def test_the_guide_works_as_it_stands(tmp_path: Path, tiny_bundle: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not on this machine")

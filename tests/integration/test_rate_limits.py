@@ -107,7 +107,7 @@ def test_zero_is_no_limit_and_counting_is_cheap() -> None:
     unlimited = RateLimits(Settings(anonymous_rate_limit_per_minute=0))
     limits = RateLimits(Settings(anonymous_rate_limit_per_minute=10**9))
     unlimited.charge(request_from("10.0.0.1"), None)
-    started_s = time.perf_counter()
+    started_s = time.thread_time()  # of the processor: other programs do not count
     for number in range(2000):
         limits.charge(request_from(f"10.0.{number % 200}.1"), None)
-    assert (time.perf_counter() - started_s) / 2000 < 0.0005
+    assert (time.thread_time() - started_s) / 2000 < 0.0005

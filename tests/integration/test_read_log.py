@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+from waiting import WAIT_S, wait_until
 
 from tamsoat.inference_service.accounts.access import Principal, Role
 from tamsoat.inference_service.audit import repository, service
@@ -35,7 +36,7 @@ class Counting(Database):
     @contextmanager
     def write(self) -> Iterator[Session]:
         self.held.set()
-        self.gate.wait(10)
+        assert self.gate.wait(WAIT_S)
         self.transactions += 1
         with super().write() as session:
             yield session
@@ -63,13 +64,12 @@ def test_readers_who_come_together_share_transactions(database_url: str) -> None
     database.gate.clear()
     with ThreadPoolExecutor(40) as pool:
         done = [pool.submit(reads.record, READER, Action.PATIENT_READ, "patient:0")]
-        assert database.held.wait(10)  # the first is at the gate, alone
+        assert database.held.wait(WAIT_S)  # the first is at the gate, alone
         done += [pool.submit(reads.record, READER, Action.PATIENT_READ, f"patient:{number}") for number in range(1, 40)]
-        while reads._queue.qsize() < 39:
-            threading.Event().wait(0.01)
+        wait_until(lambda: reads._queue.qsize() == 39)
         database.gate.set()
         for each in done:
-            each.result(20)
+            each.result(WAIT_S)
     assert database.transactions - before <= 3
     with database.read() as session:
         assert service.verify(session) == Verification(40)
@@ -86,7 +86,7 @@ def test_an_error_reaches_every_reader_and_the_next_read_works(tmp_path: object)
     with ThreadPoolExecutor(4) as pool:
         failing = [pool.submit(reads.record, READER, Action.PATIENT_READ, "patient:1") for _ in range(4)]
     for each in failing:
-        assert isinstance(each.exception(10), DBAPIError)
+        assert isinstance(each.exception(WAIT_S), DBAPIError)
     with database.write() as session:
         session.execute(text("ALTER TABLE hidden RENAME TO audit_head"))
     reads.record(READER, Action.PATIENT_READ, "patient:2")
@@ -102,14 +102,16 @@ def test_closing_writes_what_waits(tmp_path: object) -> None:
     database = Counting(f"sqlite:///{tmp_path}/reads.db")
     migrations.upgrade(database)
     reads = ReadLog(database)
+    database.held.clear()
     database.gate.clear()
     with ThreadPoolExecutor(11) as pool:
-        done = [pool.submit(reads.record, READER, Action.PATIENT_READ, f"patient:{number}") for number in range(10)]
-        while reads._queue.qsize() < 8:
-            threading.Event().wait(0.01)
+        done = [pool.submit(reads.record, READER, Action.PATIENT_READ, "patient:0")]
+        assert database.held.wait(WAIT_S)  # the first is at the gate, alone
+        done += [pool.submit(reads.record, READER, Action.PATIENT_READ, f"patient:{number}") for number in range(1, 10)]
+        wait_until(lambda: reads._queue.qsize() == 9)
         closing = pool.submit(reads.close)
         database.gate.set()
-        closing.result(20)
+        closing.result(WAIT_S)
         for each in done:
             assert each.exception(0) is None or isinstance(each.exception(0), DatabaseUnavailableError)
     with database.read() as session:

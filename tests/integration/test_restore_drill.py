@@ -14,6 +14,7 @@ import pytest
 from bad_inputs import good_jpeg
 from postgresql_cluster import Cluster
 from service_process import ServerProcess
+from waiting import WAIT_S, wait_until
 
 from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.db.session import Database
@@ -46,7 +47,7 @@ class _Sender:
     def stop(self) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(WAIT_S)
 
     def _work(self) -> None:
         image = good_jpeg()
@@ -54,7 +55,10 @@ class _Sender:
             content = image + f"slide {next(self._numbers)}".encode()  # behind the end of the image
             try:
                 answer = httpx.post(
-                    f"{self._url}api/v1/slides", files={"image": ("a.jpg", content)}, data={"mpp": "0.25"}, timeout=60
+                    f"{self._url}api/v1/slides",
+                    files={"image": ("a.jpg", content)},
+                    data={"mpp": "0.25"},
+                    timeout=WAIT_S,
                 )
             except httpx.TransportError:
                 return
@@ -62,7 +66,7 @@ class _Sender:
                 self.accepted.append(answer.json()["analysis_id"])
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", [pytest.param("sqlite", marks=pytest.mark.long), "postgresql"])
 def test_what_was_accepted_before_the_backup_is_there_and_gets_done(
     kind: str, tiny_bundle: Path, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
@@ -89,10 +93,7 @@ def test_what_was_accepted_before_the_backup_is_there_and_gets_done(
     with start(live) as server:
         sender = _Sender(server.url)
         sender.start()
-        deadline_s = time.monotonic() + 60
-        while len(sender.accepted) < SENT_BEFORE:
-            assert time.monotonic() < deadline_s, server.output
-            time.sleep(0.02)
+        wait_until(lambda: len(sender.accepted) >= SENT_BEFORE, what=lambda: server.output)
         before = list(sender.accepted)
         made = create.create(live, Plan(tmp_path / "backups", PASSPHRASE), _quiet)
         server.stop(signal.SIGKILL)
@@ -103,9 +104,9 @@ def test_what_was_accepted_before_the_backup_is_there_and_gets_done(
     again = Settings(database_url=url(tmp_path / "again"), data_dir=tmp_path / "again")
     restore(again, made.path, _quiet, passphrase=PASSPHRASE)
     with start(again) as server:
-        deadline_s = time.monotonic() + 120
+        deadline_s = time.monotonic() + 300
         for analysis_id in before:
-            while (answer := httpx.get(f"{server.url}api/v1/analyses/{analysis_id}", timeout=30)).json()[
+            while (answer := httpx.get(f"{server.url}api/v1/analyses/{analysis_id}", timeout=WAIT_S)).json()[
                 "state"
             ] not in FINAL:
                 assert time.monotonic() < deadline_s, server.output

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -183,7 +182,7 @@ def test_names_are_not_told_apart_by_time(client: TestClient, database: Database
             with pytest.raises(rules.SignInFailedError):
                 rules.sign_in(database, settings, rules.Attempt("wrong", "", "198.51.100.7", username=name))
             spent.append(time.perf_counter() - start_s)
-    one, other = (statistics.median(spent) for spent in seconds.values())
+    one, other = (min(spent) for spent in seconds.values())  # what a busy machine adds is not the program's
     assert 0.5 < one / other < 2.0
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +14,7 @@ from people import actions, change_account, code_of, make_account, make_facility
 from small_service import small_service
 from sqlalchemy import select
 from starlette.testclient import TestClient
+from waiting import WAIT_S, wait_until
 
 from tamsoat.inference_service.accounts import endpoints, passwords, service, workflow
 from tamsoat.inference_service.accounts import sign_in as rules
@@ -83,7 +84,7 @@ def run_at_once(work: Callable[[], None], count: int) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(WAIT_S)
 
 
 def test_an_account_is_locked_for_growing_times(client: TestClient, database: Database, facility: str) -> None:
@@ -109,29 +110,37 @@ def test_an_account_is_locked_for_growing_times(client: TestClient, database: Da
 
 
 def test_guesses_at_the_same_time_do_not_slip_past_the_lock(
-    database: Database, facility: str, settings: Settings
+    database: Database, facility: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The right one, too, was proved before the account was locked, and is judged after it."""
     account_id, password = make_account(database, facility)
     name = username_of(database, account_id)
     change_account(database, account_id, failed_attempts=4)
     barrier = threading.Barrier(5)
     outcomes: list[str] = []
+    real_prove = rules._prove
 
-    def guess(sent: str, wait_s: float) -> None:
-        barrier.wait(30)
-        time.sleep(wait_s)
+    def prove(database: Database, settings: Settings, sent: rules.Attempt) -> Any:
+        proof = real_prove(database, settings, sent)
+        if sent.password == password:
+            wait_until(lambda: len(outcomes) == 4)
+        return proof
+
+    monkeypatch.setattr(rules, "_prove", prove)
+
+    def guess(sent: str) -> None:
+        barrier.wait(WAIT_S)
         try:
             rules.sign_in(database, settings, rules.Attempt(sent, "", "198.51.100.9", username=name))
             outcomes.append("in")
         except rules.SignInFailedError:
             outcomes.append("refused")
 
-    threads = [threading.Thread(target=guess, args=("wrong", 0.0)) for _ in range(4)]
-    threads.append(threading.Thread(target=guess, args=(password, 0.3)))
+    threads = [threading.Thread(target=guess, args=(sent,)) for sent in ["wrong"] * 4 + [password]]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(WAIT_S)
     assert outcomes == ["refused"] * 5
     assert row_of(database, account_id).failed_attempts == 5
 

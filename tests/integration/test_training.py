@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from waiting import wait_until
 
 from tamsoat.datasets.errors import DatasetError, SplitLeakError
 from tamsoat.datasets.manifest import load_dataset, write_manifest
@@ -48,9 +48,7 @@ def test_killed_process_resumes(synthetic_dataset: Path, tmp_path: Path) -> None
         command += ["--set", setting]
     killed = tmp_path / "killed"
     process = subprocess.Popen([*command, "--out", str(killed)], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (killed / "checkpoint.pt").is_file() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until((killed / "checkpoint.pt").is_file, 300)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (killed / "weights.pt").exists()

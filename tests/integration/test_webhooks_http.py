@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from standardwebhooks import Webhook as Verifier
 from starlette.testclient import TestClient
-from webhook_receiver import Receiver, wait_until
+from waiting import wait_until
+from webhook_receiver import Receiver
 
 from tamsoat.inference_service.app import create_app
 from tamsoat.inference_service.settings import Settings

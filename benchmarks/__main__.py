@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ("engine.py", "http_service.py")
+SCRIPTS = ("engine.py", "http_service.py", "tiles.py", "viewer.py")
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy.orm import Session
 
+from tamsoat.inference_service.cases import service as cases
 from tamsoat.inference_service.db.session import StorageFullError
 from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.jobs.durable import activity
@@ -120,7 +121,7 @@ def _finish(runtime: Runtime, slide: Slide, digest: str, size_bytes: int) -> Non
             return
         row.pyramid_sha256, row.pyramid_bytes, row.pyramid_percent, row.planes = digest, size_bytes, 100, 1
         row.condition = READY if row.mpp is not None else NEEDS_SCALE
-        session.flush()
+        cases.slide_changed(session, row)
         acceptance.screen_when_ready(session, principal_of(row.created_by, row.facility_id), row)
     if row.analysis_id is not None:
         runtime.jobs.wake(QUEUE, row.analysis_id)
@@ -137,7 +138,7 @@ def _fail(runtime: Runtime, slide_id: str) -> None:
 
 def _give_up(session: Session, slide: Slide) -> None:
     slide.condition = UNREADABLE
-    session.flush()
+    cases.slide_changed(session, slide)
     acceptance.screen_when_ready(session, principal_of(slide.created_by, slide.facility_id), slide)
 
 

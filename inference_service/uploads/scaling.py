@@ -5,6 +5,7 @@ from __future__ import annotations
 from tamsoat.inference_service.accounts.access import Principal
 from tamsoat.inference_service.audit import service as audit
 from tamsoat.inference_service.audit.schemas import Action, Event
+from tamsoat.inference_service.cases import service as cases
 from tamsoat.inference_service.errors import TamsoatError
 from tamsoat.inference_service.runtime import Runtime
 from tamsoat.inference_service.screening.requests import QUEUE
@@ -48,7 +49,7 @@ def state_scale(runtime: Runtime, principal: Principal, slide_id: str, statement
         slide.mpp, slide.mpp_source = mpp, STATED
         if slide.condition == NEEDS_SCALE:
             slide.condition = READY
-        session.flush()
+        cases.slide_changed(session, slide)
         details: dict[str, str | int | bool] = {"mpp": f"{mpp:g}"}
         event = Event(principal.actor, Action.SLIDE_UPDATE, f"slide:{slide.id}", {}, principal.facility_id, details)
         audit.append(session, event)

@@ -41,6 +41,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "unmerge_patient": {"json": {"target_id": "b"}},
     "set_legal_hold": {"json": {"reason": None}},
     "erase_patient": {"json": {"patient_id": "{patient_id}", "reason": "patient-request"}},
+    "state_scale": {"json": {"objective": 40}},
     "cancel_order": {"json": {"reason": "entered-in-error"}},
     "add_specimen": {"json": {"preparation": "liquid-based"}},
     "append_to_upload": {

@@ -37,7 +37,7 @@ function statements(): Statements | null {
   if (scale === "" || (scale === "mpp" && mpp === "")) return null;
   const order = byId("order").dataset.order ?? "";
   return {
-    ...(scale === "mpp" ? { mpp } : { objective: scale }),
+    ...(scale === "mpp" ? { mpp } : scale === "file" ? { scale } : { objective: scale }),
     priority: byId<HTMLSelectElement>("priority").value,
     ...(order ? { order_id: order } : {}),
   };

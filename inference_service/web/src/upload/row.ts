@@ -1,5 +1,7 @@
 /** One line of the list: a file, how far it is, what can be done with it. */
 import { follow } from "./follow";
+import { caseOf, followSlide, scaleForm } from "./slide";
+import type { SlideState } from "./slide";
 import type { JobState } from "./follow";
 import type { Messages } from "./messages";
 import { Transfer } from "./transfer";
@@ -90,7 +92,8 @@ export class Row implements Listener {
     this.bar.value = this.bar.max;
     this.endControls();
     this.settle();
-    follow(result.analysisId, (state) => this.showJob(result, state));
+    if (result.analysisId) follow(result.analysisId, (state) => this.showJob(result, state));
+    else followSlide(result.slideId, (slide) => this.showSlide(result, slide));
   }
 
   failed(problem: Problem): void {
@@ -104,6 +107,27 @@ export class Row implements Listener {
     this.paused = true;
     this.label(this.text.resume);
     if (problem.status >= 400 && problem.status < 500) this.endControls();
+  }
+
+  private showSlide(result: Arrived, slide: SlideState): void {
+    if (slide.analysis_id) {
+      const arrived = { ...result, analysisId: slide.analysis_id };
+      follow(slide.analysis_id, (state) => this.showJob(arrived, state));
+      return;
+    }
+    if (slide.condition === "building") {
+      this.line.textContent = this.text.building(slide.pyramid_percent);
+      this.bar.max = 100;
+      this.bar.value = slide.pyramid_percent;
+    } else if (slide.condition === "unreadable") {
+      this.element.classList.add("failed");
+      this.line.textContent = this.text.unreadable;
+    } else {
+      this.line.textContent = this.text.slideNeedsScale;
+    }
+    if (slide.mpp === null && slide.condition !== "unreadable" && !this.element.querySelector("form")) {
+      this.element.append(scaleForm(slide.slide_id, this.file.name, this.text));
+    }
   }
 
   private showJob(result: Arrived, job: JobState): void {
@@ -131,6 +155,9 @@ export class Row implements Listener {
       const link = document.createElement("a");
       link.href = `/field?analysis=${encodeURIComponent(result.analysisId)}`;
       link.textContent = this.text.result;
+      void caseOf(result.slideId).then((href) => {
+        if (href) link.href = href;
+      });
       this.element.append(link);
     }
   }

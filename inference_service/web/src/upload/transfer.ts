@@ -11,6 +11,8 @@ export interface Statements {
 }
 
 export interface Arrived {
+  readonly slideId: string;
+  /** Empty while the slide is being prepared, or its scale is not known. */
   readonly analysisId: string;
   readonly duplicate: boolean;
 }
@@ -105,6 +107,7 @@ export class Transfer {
       onError: (error) => listener.failed(describe(error)),
       onSuccess: ({ lastResponse }) =>
         listener.arrived({
+          slideId: lastResponse.getHeader("Tamsoat-Slide") ?? "",
           analysisId: lastResponse.getHeader("Tamsoat-Analysis") ?? "",
           duplicate: lastResponse.getHeader("Tamsoat-Duplicate") === "true",
         }),

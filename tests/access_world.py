@@ -16,6 +16,8 @@ import httpx
 from machine_clients import make_client
 from people import make_account, make_facility, sign_in, username_of
 from PIL import Image
+from report_sample import write_report
+from review_world import write_analysis
 from starlette.testclient import TestClient
 
 from tamsoat.inference_service.accounts.access import READERS, Role
@@ -153,6 +155,9 @@ def _objects(world: World, builder: Caller) -> dict[str, str]:
     question = {**example(world, "ConsultationIn"), "case_id": found["case_id"]}
     question["consultant"] = username_of(world.database, colleague)
     consultation = post("consultations", json=question).json()
+    write_analysis(world.database, slide["slide_id"])
+    mark = {**example(world, "NewMarks"), "slide_id": slide["slide_id"], "analysis_id": slide["analysis_id"]}
+    batch = post(f"cases/{found['case_id']}/marks", json=mark).json()["batch"]
     scale = {"objective": "40"}
     analysis = post("inference", files={"image": ("field.jpg", world.jpeg, "image/jpeg")}, data=scale).json()
     webhook = post("webhooks", json=example(world, "NewWebhook")).json()
@@ -166,6 +171,7 @@ def _objects(world: World, builder: Caller) -> dict[str, str]:
         "slide_id": slide["slide_id"],
         "case_id": found["case_id"],
         "consultation_id": consultation["consultation_id"],
+        "report_id": write_report(world.database, found["case_id"]),
         "analysis_id": analysis["analysis_id"],
         "upload_id": _upload(world, builder),
         "webhook_id": webhook["webhook_id"],
@@ -173,6 +179,8 @@ def _objects(world: World, builder: Caller) -> dict[str, str]:
         "account_id": account_id,
         "client_id": make_client(world.database, world.facilities[OWN]).client_id,
         "sequence": "3",
+        "batch": batch,
+        "rank": "0",
         "level": "8",
         "column": "0",
         "row": "0",

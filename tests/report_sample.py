@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import uuid
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
 from PIL import Image
+from sqlalchemy import select
 
+from tamsoat.inference_service.cases.tables import Case
+from tamsoat.inference_service.db.session import Database
+from tamsoat.inference_service.reports import service
 from tamsoat.inference_service.reports.content import (
     Amendment,
     Head,
@@ -19,6 +26,7 @@ from tamsoat.inference_service.reports.content import (
     ReportContent,
     SpecimenPart,
 )
+from tamsoat.inference_service.reports.tables import PRIMARY, SIGNED, Reading
 
 ADDRESS = "https://tamsoat.benhvien.example"
 CODE = "7ZK3M9QXW2B4T8VN6HJRDPCYA5"
@@ -106,3 +114,18 @@ def sample(*, images: int = 6, amended: bool = True, **changes: Any) -> ReportCo
         else None,
     }
     return ReportContent(**{**parts, **changes})
+
+
+def write_report(database: Database, case_id: str) -> str:
+    """A report of a signed reading of the case, as if somebody had signed one; its identifier."""
+    now = datetime.now(UTC)
+    with database.write() as session:
+        case = session.scalars(select(Case).where(Case.id == case_id)).one()
+        reading = Reading(
+            id=str(uuid.uuid4()), facility_id=case.facility_id, case_id=case.id, reader="nobody", role=PRIMARY,
+            state=SIGNED, form=json.dumps(FORM), category="ASC-H", blind=False, needs_confirmation=False,
+            created_at=now, updated_at=now, signed_at=now, final_at=now, version=1,
+        )  # fmt: skip
+        session.add(reading)
+        session.flush()
+        return service.issue(session, case, reading).id

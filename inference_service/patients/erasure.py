@@ -17,6 +17,7 @@ from tamsoat.inference_service.patients.errors import ErasureRefusedError
 from tamsoat.inference_service.patients.tables import Patient
 from tamsoat.inference_service.patients.vocabulary import EraseReason, HoldReason
 from tamsoat.inference_service.reports import reading_stewardship as readings
+from tamsoat.inference_service.reports import report_stewardship as reports
 from tamsoat.inference_service.reviews import stewardship as reviews
 
 
@@ -50,6 +51,7 @@ def erase(
         order.version += 1
     reviews.erase(session, [order.id for order in placed])
     readings.erase(session, [order.id for order in placed])
+    reports.erase(session, [order.id for order in placed])
     cases.erase(session, [order.id for order in placed])
     session.flush()
     for member in family:

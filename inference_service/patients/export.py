@@ -17,6 +17,7 @@ from tamsoat.inference_service.orders import repository as orders
 from tamsoat.inference_service.patients import answers, repository, service
 from tamsoat.inference_service.patients.tables import Patient, PatientMerge
 from tamsoat.inference_service.reports import reading_stewardship as readings
+from tamsoat.inference_service.reports import report_stewardship as reports
 from tamsoat.inference_service.reviews import stewardship as reviews
 from tamsoat.inference_service.screening import repository as screenings
 from tamsoat.inference_service.screening import service as screening
@@ -45,6 +46,8 @@ def collect(session: Session, facility_id: str, patient_id: str) -> dict[str, An
     subjects += [f"analysis:{job.id}" for job in jobs] + [f"slide:{slide.id}" for slide in slides]
     read = readings.collect(session, order_ids)
     subjects += readings.subjects(read)
+    issued = reports.collect(session, order_ids)
+    subjects += reports.subjects(issued)
     kept = cases.collect(session, order_ids)
     subjects += cases.subjects(kept)
     merges = select(PatientMerge).where(PatientMerge.target_id.in_([member.id for member in family]))
@@ -59,6 +62,7 @@ def collect(session: Session, facility_id: str, patient_id: str) -> dict[str, An
         "reviews": reviews.collect(session, order_ids),
         **kept,
         "readings": read,
+        "reports": issued,
         "audit": [
             {name: getattr(row, name) for name in ("sequence", "occurred_at", "actor", "action", "subject", "details")}
             for subject in subjects

@@ -102,15 +102,3 @@ def content_of(report: Report) -> ReportContent:
     if report.content is None:
         raise ReportErasedError("what this report said was erased with the patient's data")
     return ReportContent.model_validate_json(report.content)
-
-
-def erase(session: Session, case_id: str, facility_id: str) -> int:
-    """Forget what the reports of a case say and make their files unreadable, wherever copies are; returns how many.
-
-    Digests and the entries of the audit log stay. The caller records the event.
-    """
-    reports = report_repository.of_case(session, facility_id, case_id)
-    for report in reports:
-        report.content = report.file_key = report.render_at = None
-    session.flush()
-    return len(reports)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +16,8 @@ from starlette.testclient import TestClient
 
 from tamsoat.inference_service.accounts.access import Role
 from tamsoat.inference_service.audit import checkpoints, proofs
-from tamsoat.inference_service.db.encryption import DecryptionError
-from tamsoat.inference_service.reports import rendering, report_repository, service, workflow
+from tamsoat.inference_service.operations import repository as operations
+from tamsoat.inference_service.reports import rendering, report_repository, report_stewardship, service, workflow
 from tamsoat.inference_service.reports.content import ReportContent, digest_of
 from tamsoat.inference_service.reports.report_tables import Report
 from tamsoat.inference_service.reports.typesetting import TypesettingError
@@ -237,21 +236,28 @@ def test_a_failure_to_typeset_keeps_the_signature_and_is_tried_again(
 
 
 def test_an_erased_report_is_gone_but_for_its_proof(shared_service: TestClient) -> None:
-    room = Room.at(shared_service)
+    desk = Desk.at(shared_service)
+    order = str(order_of(desk)["order_id"])
+    room = Room(shared_service, desk.facility_id)
+    room.case_id = room.new_case(order_id=order)
     reader = room.reader()
     report_id = reader.reads(NEGATIVE)["report_id"]
     rendering.ensure(shared_service.app.state.runtime, report_id)  # type: ignore[attr-defined]
     with room.database.write() as session:
-        assert service.erase(session, room.case_id, room.facility_id) == 1
+        report_stewardship.erase(session, [order])
+    with room.database.read() as session:
+        assert report_stewardship.collect(session, [order])[0]["content"] is None
     for path in (f"/api/v1/reports/{report_id}", f"/api/v1/reports/{report_id}/pdf"):
         assert reader.ask("GET", path).status_code == 410
     with room.database.read() as session:
         row = service.get(session, room.facility_id, report_id)
+        assert row.pdf_vi_stored in {file.sha256 for file in operations.stored_files(session)}
+        assert operations.is_named(session, str(row.pdf_en_stored))
     room.client.cookies.clear()
     assert room.client.get(f"/verify/{row.code}").status_code == 200
 
 
-def test_an_altered_file_is_noticed(shared_service: TestClient, tmp_path: Path) -> None:
+def test_an_altered_file_is_noticed() -> None:
     from tamsoat.inference_service.reports.sealing_files import ReportFileAlteredError, seal, unseal
 
     key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -263,4 +269,3 @@ def test_an_altered_file_is_noticed(shared_service: TestClient, tmp_path: Path) 
             unseal(wrong, key, "r:vi")
     with pytest.raises(ReportFileAlteredError):
         unseal(sealed, key, "r:en")
-    assert DecryptionError is not ReportFileAlteredError

@@ -83,7 +83,8 @@ def test_verify_uses_signatures_and_a_kept_checkpoint(log: Database, tmp_path: P
     whole = run("verify", "--checkpoint", kept, "--public-key", key, "--json")
     assert whole.exit_code == 0, whole.output
     assert json.loads(whole.stdout) == {
-        "whole": True, "entries": 301, "checkpoints": 1, "analyses": None, "first_bad_sequence": None, "reason": "",
+        "whole": True, "entries": 301, "checkpoints": 1, "analyses": None, "readings": None,
+        "first_bad_sequence": None, "reason": "",
     }  # fmt: skip
     connection = open_without_triggers(tmp_path / "log.db")
     connection.execute("UPDATE audit_checkpoints SET note = replace(note, 'tamsoat.local', 'other.local')")

@@ -27,6 +27,7 @@ export class SignOutPanel {
   private readonly comment = element("textarea", { rows: "3", maxlength: "2000", id: "signout-comment" });
   private readonly commentMessages = element("p", { class: "signout-messages", id: "signout-comment-messages" });
   private readonly conflict = element("section", { class: "signout-conflict", role: "alert" });
+  private readonly broken = element("ul", { class: "signout-broken" });
   private readonly summary = element("div", { class: "signout-summary", "aria-live": "polite" });
   private readonly saved = element("p", { class: "signout-saved", role: "status" });
   private readonly sign: HTMLButtonElement;
@@ -49,7 +50,8 @@ export class SignOutPanel {
     this.fields.append(...this.groups.map((group) => group.element), label, this.comment, this.commentMessages);
     const actions = element("p", { class: "choices" }, this.take, this.sign);
     this.conflict.hidden = true;
-    host.replaceChildren(this.top, this.conflict, this.fields, this.summary, this.saved, actions, this.history);
+    const foot = element("div", { class: "signout-foot" }, this.summary, this.saved, actions);
+    host.replaceChildren(this.top, this.conflict, this.fields, this.broken, foot, this.history);
     this.comment.addEventListener("input", () => {
       this.draft.form.comment = this.comment.value;
       this.draft.changed();
@@ -90,7 +92,6 @@ export class SignOutPanel {
   private draw(): void {
     const { form, state } = this.draft;
     this.fields.hidden = !this.writable;
-    this.take.hidden = this.sign.hidden = this.saved.hidden = !this.writable;
     for (const group of this.groups) {
       group.show(form, false);
       group.complain(this.writable ? this.messagesOf(group.spec.field, group) : []);
@@ -135,14 +136,15 @@ export class SignOutPanel {
   }
 
   private drawSummary(state: ReadingState): void {
+    this.summary.parentElement!.hidden = !this.writable;
     if (!this.writable) {
-      this.summary.replaceChildren();
+      this.broken.replaceChildren();
       return;
     }
     const wrong = state.violations.map((item) => element("li", {}, said(item.messages)));
     const head = wrong.length ? t("signout.to_mend", { n: wrong.length }) : t("signout.ready", { result: result(this.draft.form) });
     this.summary.replaceChildren(element("p", { class: wrong.length ? "wrong" : "right" }, head));
-    if (wrong.length) this.summary.append(element("ul", {}, ...wrong));
+    this.broken.replaceChildren(...wrong);
     if (state.second_reader_because && !wrong.length) {
       this.summary.append(element("p", {}, t("signout.goes_to_second", { reason: because(state.second_reader_because) })));
     }

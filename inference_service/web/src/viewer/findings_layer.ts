@@ -18,6 +18,9 @@ const RADIUS_PX = 40;
 const MOST_OUTLINES = 120;
 /** Above this number squares of a grid stand for what is in them, where they are small enough on the screen. */
 const MOST_SHAPES = 12_000;
+/** Above this number shapes are made smaller, so that together they cover at most about twice the pane. */
+const CROWD = 2000;
+const CROWDED_SHARE = 0.8;
 const LEAST_RADIUS = 3.5;
 const MOST_SPRITE_RADIUS = 160;
 /** Sprites are made in sizes that differ by this factor, so that zooming does not make new ones all the time. */
@@ -91,7 +94,8 @@ export class FindingsLayer {
     if (inView > MOST_SHAPES && this.squaresAreCoarse(scale)) {
       this.drawSquares(context, view, pane, scale);
     } else if (inView > MOST_OUTLINES || radius < LEAST_RADIUS * 1.7) {
-      this.drawShapes(context, view, pane, box, radius);
+      const crowded = CROWDED_SHARE * Math.sqrt((pane.width * pane.height) / inView);
+      this.drawShapes(context, view, pane, box, inView > CROWD ? Math.min(radius, crowded) : radius);
     } else {
       this.drawOutlines(context, view, pane, box, radius);
     }

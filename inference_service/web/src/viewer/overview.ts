@@ -7,12 +7,14 @@ import type { Palette } from "./shapes";
 import type { SlideView } from "./types";
 
 const LONGEST = 168;
+const EVERY_MS = 80;
 
 export class Overview {
   readonly element = document.createElement("canvas");
   private view: SlideView | null = null;
   private readonly picture = new Image();
   private readonly seen = document.createElement("canvas");
+  private timer = 0;
   private last: { transform: Transform; width: number; height: number } | null = null;
 
   constructor(private readonly palette: Palette, private readonly go: (place: Point) => void) {
@@ -60,10 +62,17 @@ export class Overview {
     this.redraw();
   }
 
-  /** The field changed. */
+  /** The field changed: shown soon, not with every frame. */
   follow(transform: Transform, width: number, height: number): void {
     this.last = { transform, width, height };
-    this.redraw();
+    this.timer ||= window.setTimeout(() => {
+      this.timer = 0;
+      this.redraw();
+    }, EVERY_MS);
+  }
+
+  destroy(): void {
+    window.clearTimeout(this.timer);
   }
 
   private redraw(): void {

@@ -186,6 +186,7 @@ export class SlideViewer implements Viewer {
     this.ends.abort();
     window.clearInterval(this.clock);
     cancelAnimationFrame(this.redrawAsked);
+    this.overview.destroy();
     this.stage.destroy();
     this.host.replaceChildren();
   }

@@ -28,6 +28,9 @@ await page.route("**/api/v1/analyses/*/map", (route) => route.fulfill({
 }));
 const puts = [];
 page.on("request", (request) => request.method() === "PUT" && puts.push(request.postDataJSON()));
+const kept = [];
+page.on("response", (answer) => answer.request().method() === "PUT" && kept.push(answer.status()));
+page.setDefaultTimeout(240_000);
 
 /** Pixels of an overlay canvas (0: grids, 1: shapes) that are not empty. */
 const drawn = (which) => page.evaluate((which) => {
@@ -81,7 +84,7 @@ await page.evaluate(() => viewer.setMarks([
 ]));
 await toggle("40× field");
 await shot("looked-at");
-await page.waitForResponse((answer) => answer.request().method() === "PUT", { timeout: 60_000 });
+while (!kept.length) await page.waitForTimeout(50);
 seen.puts = puts.length;
 seen.hud = await page.locator(".viewer-hud").innerText();
 await toggle("Looked at");

@@ -83,6 +83,9 @@ def check(session: Session, principal: Principal, case: Case, match: Match, *, a
         mine = [item for item in repository.drafts(session, case.id) if item.reader == reader_of(principal)]
         raise refused("moved-on" if mine else "nothing-written")
     match(drafts.tag(case, draft.reader, draft.role, draft))
+    holds = turns.result(signed)
+    if amends and holds is not None and sealing.parse(holds) == sealing.parse(draft):
+        raise refused("nothing-changed")
     blinding.require_unblinded(session, principal, case)
     broken = violations(sealing.parse(draft), drafts.context_of(session, case))
     if broken:

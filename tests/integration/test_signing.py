@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,25 @@ def test_only_one_of_two_signatures_at_once_wins_and_the_other_is_told(room: Roo
     assert set(late.json()["messages"]) == {"vi", "en"}
 
 
+def test_two_signatures_in_the_same_moment_leave_one_result(room: Room) -> None:
+    readers = (room.reader(), room.reader())
+    proofs = []
+    for reader, form in zip(readers, (NEGATIVE, LSIL), strict=True):
+        reader.write(form)
+        proofs.append((reader, reader.proof()))
+
+    def sign(prepared: tuple[Reader, dict[str, object]]) -> int:
+        reader, proof = prepared
+        return reader.ask("POST", "sign", json=proof, headers={"If-Match": reader.tag}).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(sign, proofs)) == [200, 409]
+    items = readers[0].readings()["items"]
+    assert [item["is_result"] for item in items] == [True]
+    with room.database.read() as session:
+        assert len(repository.drafts(session, room.case_id)) == 1, "what the other wrote is kept"
+
+
 def grave_case(room: Room) -> tuple[Reader, Reader]:
     lan, minh = room.reader(), room.reader()
     signed = lan.reads(HSIL | {"comment": "rõ ràng"})
@@ -254,6 +274,9 @@ def test_an_amendment_keeps_the_original_readable(room: Room) -> None:
     first = lan.reads(NEGATIVE)
     state = minh.read()
     assert (state["role"], state["started_from"], state["form"]) == ("amendment", "result", NEGATIVE)
+    minh.save(NEGATIVE)
+    same = minh.send("amend", reason=REASON)
+    assert (same.status_code, "the same as the result" in same.json()["detail"]) == (409, True)
     minh.write(ASC_US)
     assert minh.send("amend", reason="vì").status_code == 422, "a reason is a sentence"
     refused = minh.send("sign")

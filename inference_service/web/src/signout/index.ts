@@ -1,6 +1,6 @@
 /** Sign-out and discussion of one case, for the case page. */
 import { Problem, json } from "../common/api";
-import { wordsFor } from "../common/texts";
+import { t, wordsFor } from "../common/texts";
 import { element } from "../review/dom";
 import { SignOutPanel } from "./panel";
 import type { SignOutOptions } from "./panel";
@@ -20,6 +20,7 @@ async function mount(host: HTMLElement, options: SignOutOptions): Promise<void> 
     await new SignOutPanel(host, options, items).load();
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    host.replaceChildren(element("p", { role: "alert" }, wordsFor(error)));
+    const words = options.readOnly && error.slug === "case-not-found" ? t("signout.not_yours") : wordsFor(error);
+    host.replaceChildren(element("p", { role: "alert" }, words));
   }
 }

@@ -62,8 +62,8 @@ def compare(
         head = repository.read_head(session)
         end = head.sequence if head else 0
         return Comparison(found, end + 1, f"{stored - found} stored analyses were never recorded")
-    readings, fault = deep_readings.compare(session) if with_readings else (0, None)
-    return Comparison(found, *fault, readings) if fault else Comparison(found, readings=readings)
+    readings, wrong = deep_readings.compare(session) if with_readings else (0, None)
+    return Comparison(found, wrong[0], wrong[1], readings) if wrong else Comparison(found, readings=readings)
 
 
 def _fault(row: Row, digests: dict[str, str | None]) -> str:

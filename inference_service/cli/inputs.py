@@ -16,7 +16,9 @@ from tamsoat.inference_service.engine.engine import Engine
 from tamsoat.inference_service.errors import EXIT_INPUT, TamsoatError
 from tamsoat.models.bundle import Bundle, default_bundle, read_bundle
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
+SLIDE_SUFFIXES = frozenset({".svs", ".ndpi", ".mrxs", ".bif", ".scn", ".vms", ".dcm"})
+"""Endings that only whole slides have."""
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"}) | SLIDE_SUFFIXES
 
 ObjectiveOption = Annotated[
     float | None, typer.Option(help="Objective the image was taken with: 10, 20, 40, 60 or 100.", show_default=False)

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from tamsoat.datasets.categories import AI_CATEGORIES
 from tamsoat.inference_service.cases import service as cases
+from tamsoat.inference_service.db.session import Database
 from tamsoat.inference_service.screening import repository as screenings
 from tamsoat.inference_service.screening.tables import COMPLETED, Analysis, Screening
 from tamsoat.inference_service.uploads.tables import Slide
@@ -65,16 +66,20 @@ def sent_slide(desk: Desk, order_id: str | None = None) -> tuple[str, str, str]:
 def analysed_case(desk: Desk, findings: int = 30, *, order_id: str | None = None) -> ReviewCase:
     """A case that is ready to be read, with so many findings in a row from left to right."""
     slide_id, analysis_id, case_id = sent_slide(desk, order_id)
-    with desk.database.write() as session:
+    write_analysis(desk.database, slide_id, findings)
+    return ReviewCase(case_id, slide_id, analysis_id)
+
+
+def write_analysis(database: Database, slide_id: str, findings: int = 30) -> None:
+    """The screening of a slide has ended with so many findings."""
+    with database.write() as session:
         slide = session.scalars(select(Slide).where(Slide.id == slide_id)).one()
-        screening = session.scalars(select(Screening).where(Screening.id == analysis_id)).one()
+        screening = session.scalars(select(Screening).where(Screening.id == slide.analysis_id)).one()
         screening.state, screening.finished_at = COMPLETED, datetime.now(UTC)
         screening.version += 1
-        screenings.add(
-            session, _analysis(slide, analysis_id, findings), [_finding(n, findings) for n in range(findings)]
-        )
+        found = [_finding(rank, findings) for rank in range(findings)]
+        screenings.add(session, _analysis(slide, screening.id, findings), found)
         cases.analysed(session, screening, slide)
-    return ReviewCase(case_id, slide_id, analysis_id)
 
 
 def _analysis(slide: Slide, analysis_id: str, findings: int) -> Analysis:

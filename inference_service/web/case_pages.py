@@ -31,6 +31,9 @@ LIKELIHOODS = ((0.05, "very-unlikely"), (0.25, "unlikely"), (0.5, "possible"), (
 """Words for a probability: below the number; ``very-likely`` from the last one on. src/review/likelihood.ts has the
 same."""
 
+HEADINGS_BELOW = 2
+"""The card stands below a heading of the page's second level."""
+
 router = APIRouter(include_in_schema=False)
 
 
@@ -101,5 +104,9 @@ def _boot(runtime: Runtime, found: CaseFacts) -> Mapping[str, Any]:
 @cache
 def _card(path: Path) -> str:
     """A card as HTML. Its bundle was checked when the service started; raw HTML in it is shown as text."""
-    text = path.read_text(encoding="utf-8")
-    return str(MarkdownIt("commonmark", {"html": False}).enable("table").render(text))
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = reader.parse(path.read_text(encoding="utf-8"))
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1]) + HEADINGS_BELOW)}"
+    return str(reader.renderer.render(tokens, reader.options, {}))

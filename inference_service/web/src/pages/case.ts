@@ -39,6 +39,12 @@ interface Page {
   tabs: Tabs;
 }
 
+/** The first mark that is stored begins the review. */
+function showBegun(): void {
+  const chip = byId("case-state");
+  if (chip.textContent === t("case.state.ready")) chip.textContent = t("case.state.in-review");
+}
+
 function showSaved(state: OutboxState, unsaved: number): void {
   const line = byId("case-saved");
   line.className = unsaved ? "unsaved" : "";
@@ -153,7 +159,10 @@ async function start(): Promise<void> {
       page.bench?.refresh();
       drawMarks(page, boot.slides[page.chooser?.place ?? 0]!);
     },
-    saving: showSaved,
+    saving: (state, unsaved) => {
+      showSaved(state, unsaved);
+      if (state === "idle") showBegun();
+    },
     refused,
   });
   page.tabs = new Tabs((tab) => {

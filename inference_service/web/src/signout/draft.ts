@@ -44,9 +44,10 @@ export class Draft {
 
   /** Read what is stored. What was typed and not saved is kept, unless `replace`. */
   async load(replace = true): Promise<void> {
+    await this.running;
     const response = await send("GET", this.path, { headers: { "cache-control": "no-cache" } });
     const state = (await response.json()) as ReadingState;
-    if (!replace && this.dirty) {
+    if (!replace && (this.dirty || this.running)) {
       this.state = { ...state, violations: this.state.violations };
       this.listener.told(this.state);
       return;

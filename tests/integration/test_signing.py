@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from tamsoat.inference_service.reports import reading_repository as repository
 from tamsoat.inference_service.reports import reading_stewardship as stewardship
 from tamsoat.inference_service.reports import second_reading
 from tamsoat.inference_service.reports.tables import Reading
+from tamsoat.inference_service.webhooks.tables import Webhook, WebhookEvent
 
 REASON = "Đối chiếu với mô bệnh học sau sinh thiết."
 
@@ -294,6 +296,31 @@ def test_an_amendment_keeps_the_original_readable(room: Room) -> None:
     ]  # fmt: skip
     assert room.case().signed_category == "LSIL"
     assert len({first["report_id"], amended["report_id"], last["report_id"]}) == 3
+
+
+def test_the_facility_hears_of_the_result_and_of_its_amendment(room: Room) -> None:
+    with room.database.write() as session:
+        session.add(
+            Webhook(
+                id=str(uuid.uuid4()), facility_id=room.facility_id, url="https://his.example/", secret="whsec_x",
+                event_types=["report.signed", "report.amended"], enabled=True, version=1,
+                created_at=datetime.now(UTC),
+            )
+        )  # fmt: skip
+    lan, minh = grave_case(room)
+    with room.database.read() as session:
+        assert session.scalars(select(WebhookEvent).where(WebhookEvent.facility_id == room.facility_id)).all() == []
+    signed = minh.reads(HSIL)
+    lan.write(HSIL | {"organisms": ["candida"]})
+    amended = lan.sign("amend", reason=REASON)
+    with room.database.read() as session:
+        query = select(WebhookEvent).where(WebhookEvent.facility_id == room.facility_id)
+        events = {event.type: event.data for event in session.scalars(query)}
+    assert events["report.signed"]["report_id"] == signed["report_id"]
+    assert events["report.signed"]["category"] == "HSIL"
+    assert (events["report.amended"]["report_id"], events["report.amended"]["report_number"]) == (
+        amended["report_id"], 2,
+    )  # fmt: skip
 
 
 def test_an_amendment_to_a_grave_result_counts_once_somebody_else_confirms_it(room: Room) -> None:

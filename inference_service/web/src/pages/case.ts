@@ -144,6 +144,12 @@ function act(page: Page, id: KeyId, place: number): boolean {
 
 function mountSides(): void {
   const readOnly = boot.read_only !== "";
+  if (boot.read_only === "consultation") {
+    // Readings and messages are of the case's own facility; whoever is asked has the question and the answer.
+    byId("panel-signout").textContent = t("consultations.not_signed_here");
+    mountConsultations(byId("consultations"), { caseId: boot.case_id, readOnly });
+    return;
+  }
   mountSignOut(byId("panel-signout"), {
     caseId: boot.case_id, readOnly, onChange: () => undefined, onSigned: () => location.reload(),
   });

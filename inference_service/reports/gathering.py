@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 KEY_IMAGE_SIDE_UM = 80.0
 """Side of the square shown around a cell: a group of squamous cells fits, a nucleus is still read."""
 SHOWN_OF_NUMBER = 4
-"""Last characters of a number of the state that a report shows."""
+"""Last characters of a number of the state that a report shows, and never more than half of it."""
 SHOWN_WHOLE = (System.HOSPITAL.value, System.TEMPORARY.value)
 """Numbers of the hospital itself: without them the report cannot be filed."""
 LOCAL = "local"
@@ -101,7 +101,8 @@ def masked(system: str, value: str) -> str:
     """A number as a report shows it."""
     if system in SHOWN_WHOLE:
         return value
-    return "•" * max(0, len(value) - SHOWN_OF_NUMBER) + value[-SHOWN_OF_NUMBER:]
+    hidden = max(len(value) - SHOWN_OF_NUMBER, (len(value) + 1) // 2)
+    return "•" * hidden + value[hidden:]
 
 
 def _head(session: Session, facility_id: str) -> Head:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from sqlalchemy import Row, bindparam, func, insert, select
 from sqlalchemy.orm import Session
@@ -24,6 +26,19 @@ def add(session: Session, analysis: Analysis, findings: Sequence[dict[str, objec
     if findings:
         rows = [{**finding, "analysis_number": analysis.number} for finding in findings]
         session.execute(insert(Finding), rows)
+
+
+def add_findings(session: Session, rows: Sequence[dict[str, object]]) -> None:
+    """Insert many findings (all columns of ``Finding``); on PostgreSQL by COPY, much faster than row after row."""
+    connection = session.connection()
+    if connection.dialect.name != "postgresql":
+        session.execute(insert(Finding), rows)
+        return
+    names = [column.name for column in Finding.__table__.columns]
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY findings ({', '.join(names)}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row([json.dumps(value) if isinstance(value, list) else value for value in map(row.get, names)])
 
 
 def get(session: Session, facility_id: str, analysis_id: str) -> Analysis | None:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.audit.schemas import Action, Event
@@ -20,7 +19,7 @@ from tamsoat.inference_service.screening.schemas import (
     SlideSummary,
 )
 from tamsoat.inference_service.screening.slide_result import CELL, SlideResult, findings_digest, result_digest
-from tamsoat.inference_service.screening.tables import SLIDE, Analysis, AnalysisMap, Finding
+from tamsoat.inference_service.screening.tables import SLIDE, Analysis, AnalysisMap
 
 BATCH = 5_000
 
@@ -69,8 +68,7 @@ def add(
     )
     repository.add(session, analysis, [])
     for begin in range(0, len(result.cells), BATCH):
-        rows = _rows(analysis, result.cells[begin : begin + BATCH], begin)
-        session.execute(insert(Finding), rows)
+        repository.add_findings(session, _rows(analysis, result.cells[begin : begin + BATCH], begin))
     session.add(
         AnalysisMap(
             analysis_number=analysis.number,

@@ -52,11 +52,10 @@ export class ChosenPanel {
 
   private fillActions(others: readonly string[], act: (id: KeyId, place: number) => void): void {
     this.actions.append(button(t("case.agree"), shown("a"), () => act("agree", 0)));
-    this.categories.forEach((category, place) => {
-      const words = button(categoryName(category), String(place + 1), () => act("regrade", place));
-      words.setAttribute("aria-label", t("case.regrade_to", { category }));
-      this.actions.append(words);
-    });
+    const grades = element("span", { class: "grades", role: "group", "aria-label": t("case.regrade_group") });
+    this.categories.forEach((category, place) =>
+      grades.append(button(categoryName(category), String(place + 1), () => act("regrade", place))));
+    this.actions.append(grades);
     const more = element("select", { "aria-label": t("case.regrade_other") });
     more.append(element("option", { value: "" }, t("case.regrade_other")));
     others.forEach((category, place) =>

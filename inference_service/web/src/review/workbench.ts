@@ -12,16 +12,13 @@ import { ChosenPanel } from "./chosen";
 import { announce } from "./dom";
 import { Gallery } from "./gallery";
 import type { Item } from "./gallery";
+import { itemOfAdded, itemOfFinding } from "./items";
 import type { KeyId } from "./keys";
 import type { Looked } from "./looked";
 import { Selection } from "./selection";
 import type { MarkStore } from "./store";
 import type { Action, Boot, SlideFacts } from "./types";
-import { categoryName, standingSign, standingWords, twoDigits } from "./words";
 
-const CROP_PX = 192;
-/** Side of a crop: a nucleus (about 10 um) with its neighbours. */
-const CROP_UM = 60;
 /** How much of the specimen the viewer shows around the first finding that is chosen. */
 const FOCUS_UM = 150;
 
@@ -291,29 +288,13 @@ export class Workbench {
 
   private item(place: number): Item {
     const slideId = this.slide.slide_id;
-    if (this.bar.filter.state === "added") {
-      const cell = this.added[place]!;
-      const category = categoryName(cell.category ?? "");
-      return {
-        source: this.crop(cell.x_px!, cell.y_px!), category: cell.category ?? "", state: "added", selected: false,
-        caption: `+ ${category}`, label: t("case.added_label", { n: place + 1, of: this.count, category }),
-      };
-    }
-    const table = this.table!;
+    if (this.bar.filter.state === "added") return itemOfAdded(slideId, this.added[place]!, place, this.count);
     const row = this.rows[place]!;
-    const rank = table.rank[row]!;
-    const category = table.categories[table.category[row]!]!;
-    const standing = this.store.ledger.standing(slideId, rank);
-    const suspicion = twoDigits(table.suspicion[row]!);
+    const rank = this.table!.rank[row]!;
+    const { ledger } = this.store;
     return {
-      source: this.crop(table.x_px[row]!, table.y_px[row]!), category,
-      state: this.store.ledger.state(slideId, rank), selected: this.selection.has(rank),
-      caption: `${category} ${suspicion}${standingSign(standing)}`,
-      label: t("case.finding_label", { n: place + 1, of: this.count, category, suspicion, said: standingWords(standing) }),
+      ...itemOfFinding(slideId, this.table!, row, ledger.standing(slideId, rank), place, this.count),
+      state: ledger.state(slideId, rank), selected: this.selection.has(rank),
     };
-  }
-
-  private crop(x_px: number, y_px: number): string {
-    return `/api/v1/slides/${this.slide.slide_id}/crop.jpg?x=${x_px.toFixed(1)}&y=${y_px.toFixed(1)}&side_um=${CROP_UM}&px=${CROP_PX}`;
   }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from bad_inputs import encode
+import tifffile
 from PIL import Image, ImageFilter
 from service_process import ServerProcess
 
@@ -46,14 +47,16 @@ def built(browser: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def send(server: ServerProcess) -> dict[str, Any]:
     noise = np.random.default_rng(1).integers(120, 255, (HEIGHT // 8, WIDTH // 8, 3), dtype=np.uint8)
-    image = Image.fromarray(noise).filter(ImageFilter.GaussianBlur(2)).resize((WIDTH, HEIGHT))
+    image = np.asarray(Image.fromarray(noise).filter(ImageFilter.GaussianBlur(2)).resize((WIDTH, HEIGHT)))
+    slide = io.BytesIO()
+    tifffile.imwrite(slide, image, photometric="rgb", tile=(256, 256), compression="jpeg")
     response = httpx.post(
-        f"{server.url}api/v1/slides", files={"image": ("a", encode(image, "JPEG", quality=80))},
+        f"{server.url}api/v1/slides", files={"image": ("a", slide.getvalue())},
         data={"objective": "40"}, headers={"Idempotency-Key": str(uuid.uuid4())}, timeout=120,
     )  # fmt: skip
     assert response.status_code == 202, response.text
-    slide: dict[str, Any] = response.json()
-    return slide
+    sent: dict[str, Any] = response.json()
+    return sent
 
 
 def test_the_viewer_shows_and_remembers(browser: str, built: Path, tiny_bundle: Path, tmp_path: Path) -> None:

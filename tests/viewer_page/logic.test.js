@@ -139,6 +139,13 @@ test("a square counts once it was in view near enough for long enough, without a
   assert.deepEqual(grid.look(elsewhere, 240, 150, true, 2500), [], "begins anew");
 });
 
+test("squares at the edge are reached without looking beyond the slide", () => {
+  const grid = new CoverageGrid(2, 2, 400, 450, 420);
+  const view = turned(0, 1, 0, 0);
+  grid.look(view, 450, 420, true, 0);
+  assert.deepEqual(grid.look(view, 450, 420, true, 300), [0, 1, 2, 3]);
+});
+
 test("what is in a turned view counts, what lies in its corners does not", () => {
   const grid = new CoverageGrid(100, 100, 100);
   const view = turned(Math.PI / 4, 1, 5000, 5000);

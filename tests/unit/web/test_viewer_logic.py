@@ -27,4 +27,4 @@ def test_grid_coverage_scale_and_transforms(tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert "\n# pass 11\n" in done.stdout
+    assert "\n# pass 12\n" in done.stdout

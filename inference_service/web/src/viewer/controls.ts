@@ -70,9 +70,10 @@ export class Controls {
     this.toggles.get(name)?.setAttribute("aria-pressed", String(this.actions.overlay(name)));
   }
 
-  /** Hide what needs findings of the network, for whoever reads without them. */
-  showAnalysed(analysed: boolean): void {
+  /** Hide what needs findings of the network, for whoever reads without them; a single field has no heat map. */
+  showAnalysed(analysed: boolean, single: boolean): void {
     for (const name of ["outlines", "filled", "heatmap"] as const) this.toggles.get(name)!.hidden = !analysed;
+    this.toggles.get("heatmap")!.hidden ||= single;
   }
 
   private step(value: number): HTMLButtonElement {

@@ -38,7 +38,8 @@ export class CoverageKeeper {
     const path = this.path;
     const answer = await json<Answer>("GET", path);
     if (path !== this.path) return;
-    this.grid = new CoverageGrid(answer.columns, answer.rows, answer.cell_um / view.mpp);
+    const { columns, rows, cell_um } = answer;
+    this.grid = new CoverageGrid(columns, rows, cell_um / view.mpp, view.width_px, view.height_px);
     this.grid.merge(fromBase64(answer.bits));
     this.answer = answer;
     this.changed(null);

@@ -14,11 +14,13 @@ export class CoverageGrid {
   readonly bits: Uint8Array;
   private since = new Map<number, number>();
 
-  /** `cell_px`: side of a square in level-0 pixels of the slide. */
+  /** `cell_px`: side of a square in level-0 pixels of the slide, whose size is `width_px` x `height_px`. */
   constructor(
     readonly columns: number,
     readonly rows: number,
     readonly cell_px: number,
+    private readonly width_px = columns * cell_px,
+    private readonly height_px = rows * cell_px,
   ) {
     this.bits = new Uint8Array(Math.ceil((columns * rows) / 8));
   }
@@ -60,7 +62,7 @@ export class CoverageGrid {
     return fresh;
   }
 
-  /** Squares whose middle is in the pane. */
+  /** Squares whose middle is in the pane; of those that reach beyond the slide, the middle of what lies on it. */
   private inView(view: Transform, width: number, height: number): number[] {
     const box = boundsOf(view, width, height);
     const found: number[] = [];
@@ -68,13 +70,16 @@ export class CoverageGrid {
     const last = (value: number, most: number): number => Math.min(most - 1, Math.floor(value / this.cell_px));
     for (let row = first(box.top); row <= last(box.bottom, this.rows); row++) {
       for (let column = first(box.left); column <= last(box.right, this.columns); column++) {
-        const at = apply(view, (column + 0.5) * this.cell_px, (row + 0.5) * this.cell_px);
+        const at = apply(view, middle(column, this.cell_px, this.width_px), middle(row, this.cell_px, this.height_px));
         if (at.x >= 0 && at.x <= width && at.y >= 0 && at.y <= height) found.push(row * this.columns + column);
       }
     }
     return found;
   }
 }
+
+const middle = (index: number, side: number, most: number): number =>
+  (index * side + Math.min(most, (index + 1) * side)) / 2;
 
 export function toBase64(bytes: Uint8Array): string {
   let text = "";

@@ -11,7 +11,7 @@ import { apply, boundsOf, scaleOf, type Transform } from "./transform";
 import type { FindingTable } from "./types";
 
 /** Radius of an outline on the specimen: a nucleus and its surroundings. */
-const RADIUS_UM = 12;
+const RADIUS_UM = 9;
 /** The same where the scale is not known. */
 const RADIUS_PX = 40;
 /** Above this number in view, shapes are copied instead of drawn as paths, which is slow without a graphics card. */

@@ -29,6 +29,8 @@ export class Overlays {
   private slide: SlideView | null = null;
   private analysisId: string | null = null;
   private mapAsked = false;
+  /** At least a part of the slide. */
+  screened = false;
 
   constructor(private readonly palette: Palette, host: HTMLElement) {
     this.findings = new FindingsLayer(palette);
@@ -39,7 +41,7 @@ export class Overlays {
   open(slide: SlideView, analysisId: string | null): void {
     this.slide = slide;
     this.analysisId = analysisId;
-    this.mapAsked = false;
+    this.mapAsked = this.screened = false;
     this.shown = null;
     this.findings.setSlide(slide.width_px, slide.height_px, slide.mpp);
     this.findings.selected = null;
@@ -66,10 +68,15 @@ export class Overlays {
     this.findings.filled = this.on.filled;
   }
 
+  /** Whether there can be a heat map: not of a single field, and not before something was screened. */
+  get mappable(): boolean {
+    return this.slide?.format !== "field" && this.screened;
+  }
+
   /** Fetch the heat map where it is on and was not fetched yet; `again`: there is a newer one. */
   async loadMap(again = false): Promise<void> {
     const { slide, analysisId } = this;
-    if (!this.on.heatmap || (this.mapAsked && !again) || !slide?.mpp || analysisId === null) return;
+    if (!this.on.heatmap || (this.mapAsked && !again) || !slide?.mpp || analysisId === null || !this.mappable) return;
     this.mapAsked = true;
     const map = await loadMap(analysisId);
     if (slide === this.slide) paintMap(this.heat, map, slide.mpp, this.palette.heat);

@@ -82,7 +82,7 @@ export class SlideViewer implements Viewer {
     this.legend.count(null);
     this.controls.open(slide.planes, slide.mpp !== null);
     this.controls.showPlane(slide.best_plane, slide.planes);
-    this.controls.showAnalysed(analysisId !== null);
+    this.controls.showAnalysed(analysisId !== null, slide.format === "field");
     this.overview.open(slide);
     this.overview.showSeen(null);
     this.hud.say("");
@@ -144,6 +144,7 @@ export class SlideViewer implements Viewer {
     if (name === "outlines") this.legend.element.hidden = !on || !this.overlays.table;
     if (name === "heatmap") {
       this.legend.showHeat(on);
+      this.hud.say(on && this.slide && !this.overlays.mappable ? t("error.analysis-without-map") : "");
       this.showMap();
     }
     this.emit("overlay", { name, on });
@@ -193,6 +194,7 @@ export class SlideViewer implements Viewer {
 
   private arrived(table: FindingTable): void {
     this.followed = table;
+    this.overlays.screened = table.complete || table.parts > 0;
     if (!this.chosen) this.showFindings(table);
     this.emit("findings", { table });
     this.showMap(true);

@@ -117,7 +117,7 @@ def sample(*, images: int = 6, amended: bool = True, **changes: Any) -> ReportCo
 
 
 def write_report(database: Database, case_id: str) -> str:
-    """A report of a signed reading of the case, as if somebody had signed one; its identifier."""
+    """A report as if somebody had signed; its identifier. The reading, which nobody sealed, does not stay."""
     now = datetime.now(UTC)
     with database.write() as session:
         case = session.scalars(select(Case).where(Case.id == case_id)).one()
@@ -128,4 +128,6 @@ def write_report(database: Database, case_id: str) -> str:
         )  # fmt: skip
         session.add(reading)
         session.flush()
-        return service.issue(session, case, reading).id
+        report_id = service.issue(session, case, reading).id
+        session.delete(reading)
+        return report_id

@@ -8,6 +8,8 @@ import type { SaveState } from "./draft";
 import { Group, SPECS } from "./groups";
 import { historyOf } from "./history";
 import { fromMarks } from "./marks";
+import { reportsOf } from "./reports";
+import type { Report } from "./reports";
 import { askToSign } from "./sign_dialog";
 import type { Field, Reading, ReadingState, Term } from "./types";
 import { answers, because, differing, result, said } from "./words";
@@ -51,7 +53,9 @@ export class SignOutPanel {
     const actions = element("p", { class: "choices" }, this.take, this.sign);
     this.conflict.hidden = true;
     const foot = element("div", { class: "signout-foot" }, this.summary, this.saved, actions);
-    host.replaceChildren(this.top, this.conflict, this.fields, this.broken, foot, this.history);
+    const scroller = element("div", { class: "signout-scroll" });
+    scroller.append(this.top, this.conflict, this.fields, this.broken, this.history);
+    host.replaceChildren(scroller, foot);
     this.comment.addEventListener("input", () => {
       this.draft.form.comment = this.comment.value;
       this.draft.changed();
@@ -77,9 +81,11 @@ export class SignOutPanel {
   }
 
   private async loadHistory(): Promise<void> {
-    const path = `/api/v1/cases/${encodeURIComponent(this.options.caseId)}/readings`;
-    const { items, hidden } = await json<{ items: Reading[]; hidden: boolean }>("GET", path);
-    this.history.replaceChildren(historyOf(items, hidden));
+    const path = `/api/v1/cases/${encodeURIComponent(this.options.caseId)}`;
+    const { items, hidden } = await json<{ items: Reading[]; hidden: boolean }>("GET", `${path}/readings`);
+    const issued = items.some((item) => item.was_result);
+    const reports = issued ? (await json<{ items: Report[] }>("GET", `${path}/reports`)).items : [];
+    this.history.replaceChildren(reportsOf(reports), historyOf(items, hidden));
     const waiting = items.find((item) => item.reading_id === this.draft.state?.confirms);
     if (waiting) this.history.prepend(this.confirmation(waiting));
   }

@@ -62,16 +62,18 @@ def body(session: Session, row: Screening, analysis: Analysis | None) -> bytes:
             "created_at": row.created_at,
         }
     if analysis is not None:
-        members |= _result(session, analysis)
+        shown = analysis.cells if row.slide_id is None else SHOWN_CELLS  # the answer to who waited is told as given
+        members |= _result(session, analysis, shown)
+        if row.slide_id is not None:
+            members |= {"kind": analysis.kind, "cells_total": analysis.cells}
     return to_json(members)
 
 
-def _result(session: Session, analysis: Analysis) -> dict[str, Any]:
-    """What ``service.rebuild`` makes, as plain values."""
+def _result(session: Session, analysis: Analysis, shown: int) -> dict[str, Any]:
+    """What ``service.rebuild`` makes, as plain values, with at most ``shown`` cells."""
     names = analysis.categories
     of_slide = {"validated_on": "fields"} if analysis.kind == SLIDE else {}
     return {
-        "kind": analysis.kind,
         "image": f"sha256:{analysis.image_sha256}",
         "width_px": analysis.width_px,
         "height_px": analysis.height_px,
@@ -93,9 +95,8 @@ def _result(session: Session, analysis: Analysis) -> dict[str, Any]:
                 "score": score,
                 "probabilities": dict(zip(names, probabilities, strict=True)),
             }
-            for x_px, y_px, category, score, probabilities in repository.found_in(session, analysis.number, SHOWN_CELLS)
+            for x_px, y_px, category, score, probabilities in repository.found_in(session, analysis.number, shown)
         ],
-        "cells_total": analysis.cells,
         "seconds": analysis.seconds,
     }
 

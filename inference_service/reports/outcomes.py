@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from tamsoat.inference_service.accounts.access import Principal
 from tamsoat.inference_service.cases import service as cases
-from tamsoat.inference_service.cases.tables import DISCUSSION, SECOND_REVIEW, SIGNED, Case
+from tamsoat.inference_service.cases.tables import DISCUSSION, IN_REVIEW, READY, SECOND_REVIEW, SIGNED, Case
 from tamsoat.inference_service.reports import sealing, second_reading, turns
 from tamsoat.inference_service.reports import service as reports
 from tamsoat.inference_service.reports.report_tables import Report
@@ -34,7 +34,7 @@ class Outcome:
 def follow(session: Session, principal: Principal, case: Case, before: list[Reading], reading: Reading) -> Outcome:
     """Bring a locked case on after ``reading`` was signed; ``before``: what was signed earlier."""
     if reading.role == SCREENING:
-        cases.touch(session, case)
+        _hand_over(session, case, reading)
         return Outcome("screened", reading)
     if reading.role in (PRIMARY, AMENDMENT) and case.assigned_to != reading.reader:
         # Who signed has the case, whoever was to have it: the worklist keeps the second reading from this person.
@@ -74,6 +74,17 @@ def becomes_result(session: Session, case: Case, signed: list[Reading], reading:
     webhooks.publish(session, case.facility_id, "report.signed" if first else "report.amended", data)
     session.flush()
     return Outcome("result", reading, report=report)
+
+
+def _hand_over(session: Session, case: Case, reading: Reading) -> None:
+    """A cytotechnologist is done: the case waits for a pathologist, in whose worklist nobody has it."""
+    if case.assigned_to != reading.reader:
+        cases.touch(session, case)
+        return
+    cases.set_state(session, case, case.state, assigned_to=None, assigned_at=None)
+    if case.state == IN_REVIEW:
+        cases.set_state(session, case, READY)
+        cases.refresh(session, case)
 
 
 def _second(session: Session, principal: Principal, case: Case, before: list[Reading], reading: Reading) -> Outcome:

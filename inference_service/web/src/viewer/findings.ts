@@ -88,7 +88,8 @@ export function followFindings(
 ): () => void {
   let table: FindingTable | null = null;
   let events: EventSource | null = null;
-  let asking = false, again = false, ended = false;
+  let asking: Promise<void> | null = null;
+  let again = false, ended = false;
 
   const end = (): void => {
     ended = true;
@@ -105,12 +106,7 @@ export function followFindings(
     if (news) show(table);
     if (table.complete) end();
   };
-  const turn = async (): Promise<void> => {
-    if (asking) {
-      again = true;
-      return;
-    }
-    asking = true;
+  const askUntilKnown = async (): Promise<void> => {
     try {
       do {
         again = false;
@@ -121,8 +117,14 @@ export function followFindings(
       end();
       fail(error instanceof Problem ? error : new Problem(0, "findings", String(error)));
     } finally {
-      asking = false;
+      asking = null;
     }
+  };
+  /** Resolves once everything is known that there was when it was called. */
+  const turn = (): Promise<void> => {
+    if (asking) again = true;
+    else asking = askUntilKnown();
+    return asking;
   };
   const listen = (): void => {
     if (ended) return;

@@ -12,7 +12,15 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ("engine.py", "http_service.py", "tiles.py", "viewer.py", "slide_speed.py", "slide_memory.py", "slide_kill.py")
+SCRIPTS = (
+    "engine.py",
+    "http_service.py",
+    "tiles.py",
+    "viewer.py",
+    "slide_speed.py",
+    "slide_memory.py",
+    "slide_kill.py",
+)
 
 
 def main() -> None:

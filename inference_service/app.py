@@ -21,8 +21,8 @@ from tamsoat.inference_service.operations import endpoints as operations
 from tamsoat.inference_service.orders import endpoints as orders
 from tamsoat.inference_service.patients import endpoints as patients
 from tamsoat.inference_service.patients import stewardship
-from tamsoat.inference_service.reports import reading_endpoints as readings
 from tamsoat.inference_service.quality import endpoints as quality
+from tamsoat.inference_service.reports import reading_endpoints as readings
 from tamsoat.inference_service.reports import report_endpoints as reports
 from tamsoat.inference_service.reviews import endpoints as reviews
 from tamsoat.inference_service.runtime import Runtime, decode_workers, open_runtime

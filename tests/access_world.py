@@ -17,7 +17,7 @@ from machine_clients import make_client
 from people import make_account, make_facility, sign_in, username_of
 from PIL import Image
 from report_sample import write_report
-from review_world import write_analysis
+from review_world import write_analysis, write_map
 from starlette.testclient import TestClient
 
 from tamsoat.inference_service.accounts.access import READERS, Role
@@ -160,6 +160,7 @@ def _objects(world: World, builder: Caller) -> dict[str, str]:
     batch = post(f"cases/{found['case_id']}/marks", json=mark).json()["batch"]
     scale = {"objective": "40"}
     analysis = post("inference", files={"image": ("field.jpg", world.jpeg, "image/jpeg")}, data=scale).json()
+    write_map(world.database, analysis["analysis_id"])
     webhook = post("webhooks", json=example(world, "NewWebhook")).json()
     delivery = post(f"webhooks/{webhook['webhook_id']}/test").json()
     account_id, _ = make_account(world.database, world.facilities[OWN], [Role.RESEARCHER])

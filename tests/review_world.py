@@ -15,7 +15,7 @@ from tamsoat.datasets.categories import AI_CATEGORIES
 from tamsoat.inference_service.cases import service as cases
 from tamsoat.inference_service.db.session import Database
 from tamsoat.inference_service.screening import repository as screenings
-from tamsoat.inference_service.screening.tables import COMPLETED, Analysis, Screening
+from tamsoat.inference_service.screening.tables import COMPLETED, Analysis, AnalysisMap, Screening
 from tamsoat.inference_service.uploads.tables import Slide
 
 WIDTH_PX, HEIGHT_PX, MPP = 4000, 2500, 0.25
@@ -80,6 +80,18 @@ def write_analysis(database: Database, slide_id: str, findings: int = 30) -> Non
         found = [_finding(rank, findings) for rank in range(findings)]
         screenings.add(session, _analysis(slide, screening.id, findings), found)
         cases.analysed(session, screening, slide)
+
+
+def write_map(database: Database, analysis_id: str) -> None:
+    """The analysis has a heat map of one square."""
+    with database.write() as session:
+        analysis = session.scalars(select(Analysis).where(Analysis.id == analysis_id)).one()
+        session.add(
+            AnalysisMap(
+                analysis_number=analysis.number, columns=1, rows=1, tile_um=100.0, quality=bytes(1),
+                suspicion=bytes(4), plane=bytes(1),
+            )
+        )  # fmt: skip
 
 
 def _analysis(slide: Slide, analysis_id: str, findings: int) -> Analysis:

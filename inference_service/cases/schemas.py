@@ -143,6 +143,10 @@ class CaseClinical(BaseModel):
 class CaseDetail(CaseSummary):
     """One case with its slides and what the requester told."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{**CASE_EXAMPLE, "read_only": False, "slide_list": [], "clinical": None}]}
+    )
+
     read_only: bool = Field(description="A colleague who was asked looks and answers, and changes nothing")
     slide_list: list[CaseSlide]
     clinical: CaseClinical | None

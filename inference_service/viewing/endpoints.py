@@ -54,7 +54,7 @@ async def get_runtime(request: Request) -> Runtime:
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 Reader = Annotated[Principal, allow(*READERS, Role.INTEGRATOR, scope="system/Media.r")]
 SlideId = Annotated[str, Path(max_length=64, description="From the answer to a sent slide")]
-Number = Annotated[int, Path(ge=0, le=2**31 - 1)]
+Number = Annotated[int, Path(ge=0, le=2**31 - 1, description="Deep Zoom number, from 0")]
 Plane = Annotated[int, Query(ge=0, le=1000, description="Focal plane")]
 
 _ERRORS = (
@@ -143,7 +143,9 @@ async def read_crop(
     x: Annotated[
         float | None, Query(ge=0, le=2**31, allow_inf_nan=False, description="Middle, level-0 pixels; absent: half")
     ] = None,
-    y: Annotated[float | None, Query(ge=0, le=2**31, allow_inf_nan=False)] = None,
+    y: Annotated[
+        float | None, Query(ge=0, le=2**31, allow_inf_nan=False, description="Middle, level-0 pixels; absent: half")
+    ] = None,
     side_um: Annotated[
         float, Query(ge=5, le=1000, allow_inf_nan=False, description="Side on the specimen, micrometres")
     ] = 80.0,

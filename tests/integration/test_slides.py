@@ -229,7 +229,16 @@ def test_a_full_disk_is_said_so_and_nothing_is_left(client: TestClient, monkeypa
 def test_openapi_describes_the_form(client: TestClient) -> None:
     operation = client.get("/openapi.json").json()["paths"][URL]["post"]
     schema = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert set(schema["properties"]) == set("image objective mpp scale order_id priority sha256 again".split())
+    assert set(schema["properties"]) == {
+        "image",
+        "objective",
+        "mpp",
+        "scale",
+        "order_id",
+        "priority",
+        "sha256",
+        "again",
+    }
     assert json.dumps(operation).count("quota-exceeded")
 
 

@@ -21,6 +21,9 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
     (4, b"ftypheic", "a HEIC photo"),
     (4, b"ftypavif", "an AVIF image"),
     (4, b"ftyp", "a video"),
+    (0, b"ZISRAWFILE", "a Zeiss CZI slide (export it as pyramidal TIFF or DICOM)"),
+    (0, b"<DataObject", "a Philips iSyntax slide (export it as pyramidal TIFF or DICOM)"),
+    (0, b"SIS\x00", "a part of an Olympus VSI slide (export the slide as pyramidal TIFF or DICOM)"),
     (0, b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 image"),
     (0, b"\xff\x0a", "a JPEG XL image"),
 )

@@ -24,8 +24,8 @@ from tamsoat.inference_service.slides.quality import (
 
 MIN_TILE_SHARPNESS = 0.12
 """Fine detail over contrast in the sharpest tenth of a tile. Lower than that of a field (0.20): parts of a sharp field
-hold cytoplasm alone. Tiles of 182 usable fields: 1st percentile 0.13; blurred by a Gaussian of 3 px of 0.25 micron:
-99th percentile 0.10."""
+hold cytoplasm alone. 1,092 tiles of 512 px of 182 usable fields: lowest 0.26, 1st percentile 0.48; the same blurred by
+a Gaussian of 3 px of 0.25 micron: median 0.04, 99th percentile 0.11."""
 
 
 class TileQuality(IntEnum):

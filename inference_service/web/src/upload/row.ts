@@ -155,10 +155,10 @@ export class Row implements Listener {
       const link = document.createElement("a");
       link.href = `/field?analysis=${encodeURIComponent(result.analysisId)}`;
       link.textContent = this.text.result;
-      void caseOf(result.slideId).then((href) => {
-        if (href) link.href = href;
-      });
-      this.element.append(link);
+      // Where the case cannot be asked for now, the page of the analysis shows the result as well.
+      void caseOf(result.slideId)
+        .then((href) => { link.href = href ?? link.href; }, () => undefined)
+        .then(() => this.element.append(link));
     }
   }
 

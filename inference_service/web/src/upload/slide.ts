@@ -34,10 +34,10 @@ export function followSlide(slideId: string, show: (slide: SlideState) => void):
   void look();
 }
 
-/** The page of the case of a whole slide; empty for a single field. */
-export async function caseOf(slideId: string): Promise<string> {
+/** The page of the slide's case; null where it has none. */
+export async function caseOf(slideId: string): Promise<string | null> {
   const slide = await json<SlideState>("GET", url(slideId));
-  return slide.case_id && slide.format !== "field" ? `/cases/${encodeURIComponent(slide.case_id)}` : "";
+  return slide.case_id ? `/cases/${encodeURIComponent(slide.case_id)}` : null;
 }
 
 /** A choice of objectives that states the scale of the slide. */

@@ -188,6 +188,7 @@ def render(
         script_texts={key: text for key, text in texts.items() if key.startswith((*SCRIPT_TEXTS, *texts_of))},
         language=language,
         path=request.url.path,
+        status=status,
         roles_of_people=ROLES_OF_PEOPLE,
         example=_shows_example(request),
         **values,

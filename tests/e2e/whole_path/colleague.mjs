@@ -13,7 +13,7 @@ export async function answer(hall) {
   await binh.settled();
   seen.colleagueSees = await binh.text(".case-head");
   await binh.press("n", "a");
-  await binh.until("#case-announcer", "chỉ xem", "đọc");
+  await binh.until("#case-announcer", "Chỉ xem");
   await binh.pictures("case-consultant", seen.case, async () => {
     await binh.settled();
     await page.keyboard.press("t");

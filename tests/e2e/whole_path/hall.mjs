@@ -24,7 +24,7 @@ export class Hall {
     const context = await this.browser.newContext({ viewport: { width: 1280, height: 800 }, baseURL: this.facts.url });
     await context.addCookies([{ name: "tamsoat-language", value: language, url: this.facts.url }]);
     const page = await context.newPage();
-    page.setDefaultTimeout(120_000);
+    page.setDefaultTimeout(60_000);
     const person = new Person(this, who, context, page, language);
     this.watch(person, page);
     return person;

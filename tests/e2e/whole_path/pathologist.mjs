@@ -59,7 +59,7 @@ export async function signHsil(minh) {
   await minh.settled();
   await minh.press("t");
   await page.waitForSelector("article.consultation .said strong");
-  seen.opinion = await minh.text("article.consultation .said:last-of-type");
+  seen.opinion = await minh.text("article.consultation > .said");
   await minh.picture("case-answered");
   const [before, began_ms] = [minh.presses, Date.now()];
   await minh.press("s");

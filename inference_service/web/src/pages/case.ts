@@ -182,6 +182,7 @@ async function start(): Promise<void> {
       byId("case-looked").textContent = t("case.looked_at", { n: done, of });
     });
   }
+  viewer.on("findings", () => drawMarks(page, boot.slides[page.chooser.place]!));
   page.adding = new Adding(viewer, boot, ({ x_px, y_px }, category) => {
     const slide_id = boot.slides[page.chooser.place]!.slide_id;
     page.store.add({ slide_id, analysis_id: null, kind: "add", ranks: [], x_px, y_px, category, comment: null });

@@ -1,4 +1,6 @@
 /** The page that sends images and slides: one or many files, resumable, then the state of their analyses. */
+import { json, Problem } from "../common/api";
+import { wordsFor } from "../common/texts";
 import { catalogues } from "../upload/messages";
 import type { Messages } from "../upload/messages";
 import { Row } from "../upload/row";
@@ -70,11 +72,23 @@ function submit(event: SubmitEvent): void {
   void sendAll(rows);
 }
 
+/** People know an order by its number; where it is not to be had, its identifier stays. */
+async function showNumber(orderId: string): Promise<void> {
+  try {
+    const { number } = await json<{ number: string }>("GET", `/api/v1/orders/${encodeURIComponent(orderId)}`);
+    byId("order-id").textContent = number;
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    complain(wordsFor(error));
+  }
+}
+
 const order = new URLSearchParams(location.search).get("order");
 if (order) {
   byId("order").dataset.order = order;
   byId("order").hidden = false;
   byId("order-id").textContent = order;
+  void showNumber(order);
 }
 byId("form").addEventListener("submit", submit);
 byId("scale").addEventListener("change", () => {

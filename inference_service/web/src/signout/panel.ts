@@ -35,6 +35,7 @@ export class SignOutPanel {
   private readonly sign: HTMLButtonElement;
   private readonly take: HTMLButtonElement;
   private readonly fields = element("div", { class: "signout-form" });
+  private readonly confirming = element("div", {});
   private readonly history = element("div", {});
   private amending = false;
 
@@ -54,7 +55,7 @@ export class SignOutPanel {
     this.conflict.hidden = true;
     const foot = element("div", { class: "signout-foot" }, this.summary, this.saved, actions);
     const scroller = element("div", { class: "signout-scroll" });
-    scroller.append(this.top, this.conflict, this.fields, this.broken, this.history);
+    scroller.append(this.top, this.confirming, this.conflict, this.fields, this.broken, this.history);
     host.replaceChildren(scroller, foot);
     this.comment.addEventListener("input", () => {
       this.draft.form.comment = this.comment.value;
@@ -66,7 +67,8 @@ export class SignOutPanel {
   }
 
   async load(): Promise<void> {
-    await Promise.all([this.draft.load(), this.loadHistory()]);
+    await this.draft.load(); // says which reading waits for this person
+    await this.loadHistory();
   }
 
   /** The tab was opened: look what the marks say by now, and go to the first open question. */
@@ -77,7 +79,9 @@ export class SignOutPanel {
       if (!(error instanceof Problem)) throw error;
       this.saving("offline", error);
     }
-    this.next(-1);
+    const confirm = this.confirming.querySelector("button");
+    if (confirm) confirm.focus();
+    else this.next(-1);
   }
 
   private async loadHistory(): Promise<void> {
@@ -87,7 +91,7 @@ export class SignOutPanel {
     const reports = issued ? (await json<{ items: Report[] }>("GET", `${path}/reports`)).items : [];
     this.history.replaceChildren(reportsOf(reports), historyOf(items, hidden));
     const waiting = items.find((item) => item.reading_id === this.draft.state?.confirms);
-    if (waiting) this.history.prepend(this.confirmation(waiting));
+    this.confirming.replaceChildren(waiting ? this.confirmation(waiting) : "");
   }
 
   private get writable(): boolean {

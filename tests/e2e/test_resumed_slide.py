@@ -27,13 +27,14 @@ def counted(self, tiles):
     while len(ran) >= {squares} and pathlib.Path({hold!r}).exists():
         time.sleep(0.05)
     ran.append(len(tiles))
+    time.sleep(0.7)
     found = real(self, tiles)
     with open({log!r}, "a") as log:
         log.write(f"{{len(tiles)}}\\n")
     return found
 Engine.run_tiles = counted
 """
-"""The network stops after some squares of tiles until a file is gone, and writes down how many tiles it ran."""
+"""The network takes its time, stops after some squares of tiles until a file is gone, and writes down what it ran."""
 
 
 def ran(log: Path) -> int:
@@ -53,7 +54,9 @@ def test_a_killed_screening_goes_on_and_the_page_shows_it(chromium: str, tiny_bu
     prelude = HELD.format(squares=4, hold=str(hold), log=str(log))
     with ExitStack() as stack:
         pages = stack.enter_context(ServerProcess(tiny_bundle, tmp_path / "a.db", run_worker="false", **settings))
-        first = stack.enter_context(ServerProcess(tiny_bundle, tmp_path / "a.db", prelude=prelude, **worker, **settings))
+        first = stack.enter_context(
+            ServerProcess(tiny_bundle, tmp_path / "a.db", prelude=prelude, **worker, **settings)
+        )
         database = stack.enter_context(open_database(url, tmp_path / "keys"))
         facility_id = make_facility(database, "79001")
         _, password = make_account(database, facility_id, [Role.CYTOTECHNOLOGIST], username="lan")

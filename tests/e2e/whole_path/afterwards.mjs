@@ -35,7 +35,7 @@ export async function quality(minh) {
     await page.waitForLoadState("networkidle");
   };
   await minh.pictures("quality", "/quality", drawn);
-  seen.quality = (await (await page.request.get("/api/v1/quality")).json()).volumes;
+  seen.quality = (await (await page.request.get("/api/v1/quality")).json());
 }
 
 /** An organism was overlooked: the next version of the report. */

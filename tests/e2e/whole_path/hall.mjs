@@ -110,10 +110,14 @@ export class Person {
     this.hall.seen.pictures.push(file);
   }
 
-  /** The page at `path` in both languages, each time after `prepare`; the person's own language comes last. */
+  /**
+   * The page at `path`, after `prepare`; where the pictures are wanted for people to look at, in both languages, the
+   * person's own last.
+   */
   async pictures(name, path = this.page.url(), prepare = async () => {}) {
     const own = this.language;
-    for (const language of [...LANGUAGES.filter((one) => one !== own), own]) {
+    const others = this.hall.facts.both ? LANGUAGES.filter((one) => one !== own) : [];
+    for (const language of [...others, own]) {
       this.language = language;
       const address = new URL(path, this.hall.facts.url);
       address.searchParams.set("language", language);

@@ -26,7 +26,7 @@ export async function ofReaders(minh) {
 /** The server is away: the worklist says so and keeps what it shows. */
 async function away(minh) {
   const { page, context } = minh;
-  for (const language of ["en", "vi"]) {
+  for (const language of minh.hall.facts.both ? ["en", "vi"] : ["vi"]) {
     minh.language = language;
     await page.goto(`/worklist?view=signed&language=${language}`);
     await page.waitForSelector("tr[data-case]");

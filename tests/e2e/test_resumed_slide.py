@@ -27,7 +27,7 @@ def counted(self, tiles):
     while len(ran) >= {squares} and pathlib.Path({hold!r}).exists():
         time.sleep(0.05)
     ran.append(len(tiles))
-    time.sleep(0.7)
+    time.sleep(0.4)
     found = real(self, tiles)
     with open({log!r}, "a") as log:
         log.write(f"{{len(tiles)}}\\n")
@@ -51,7 +51,7 @@ def test_a_killed_screening_goes_on_and_the_page_shows_it(chromium: str, tiny_bu
     settings = {"data_dir": tmp_path / "data", "keys_file": tmp_path / "keys", "password_memory_mib": 8,
                 "password_passes": 1, "threads": 1, "worker_heartbeat_s": 0.5, "worker_timeout_s": 3}  # fmt: skip
     worker = {"run_worker": "true", "worker_concurrency": 1}
-    prelude = HELD.format(squares=4, hold=str(hold), log=str(log))
+    prelude = HELD.format(squares=10, hold=str(hold), log=str(log))
     with ExitStack() as stack:
         pages = stack.enter_context(ServerProcess(tiny_bundle, tmp_path / "a.db", run_worker="false", **settings))
         first = stack.enter_context(
@@ -71,7 +71,9 @@ def test_a_killed_screening_goes_on_and_the_page_shows_it(chromium: str, tiny_bu
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )
         )  # fmt: skip
-        assert browser.stdin and browser.stdout and browser.stderr
+        assert browser.stdin is not None
+        assert browser.stdout is not None
+        assert browser.stderr is not None
         browser.stdin.write(json.dumps(facts))
         browser.stdin.close()
         assert browser.stdout.readline() == "kill\n", browser.stderr.read()

@@ -1,4 +1,4 @@
-"""The whole path of a smear in a browser: screened, read, asked about, signed, read again, discussed, reported, amended.
+"""The whole path of a smear in a browser: screened, read, asked about, signed, discussed, reported, amended.
 
 Real processes, real fields where they are at hand, the model that ships; every page is photographed in both languages.
 """
@@ -41,7 +41,7 @@ def held(self, tiles):
     return real(self, tiles)
 Engine.run_tiles = held
 """
-"""The network runs a field and one square of tiles, and the others once a file is gone: the page shows a screening on its way."""
+"""The network runs a field and one square of tiles, and the others once a file is gone."""
 
 PEOPLE = {
     "cytotechnologist": ("Nguyễn Thị Lan", Role.CYTOTECHNOLOGIST),

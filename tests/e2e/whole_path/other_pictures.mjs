@@ -25,17 +25,15 @@ export async function ofReaders(minh) {
 
 /** The server is away: the worklist says so and keeps what it shows. */
 async function away(minh) {
-  const { page, context } = minh;
+  const { page } = minh;
   for (const language of minh.hall.facts.both ? ["en", "vi"] : ["vi"]) {
     minh.language = language;
-    await page.goto(`/worklist?view=signed&language=${language}`);
-    await page.waitForSelector("tr[data-case]");
     minh.away = true;
-    await context.setOffline(true);
+    await page.route("**/api/v1/cases/events", (route) => route.abort());
+    await page.goto(`/worklist?view=signed&language=${language}`);
     await page.waitForSelector(".live.offline");
     await minh.picture("worklist-away");
-    await context.setOffline(false);
-    await page.waitForSelector(".live:not(.offline)");
+    await page.unroute("**/api/v1/cases/events");
     minh.away = false;
   }
 }

@@ -37,7 +37,7 @@ def main() -> None:
             command += ["--model", str(chosen.model)]
         began_s = time.perf_counter()
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        highest = _watch(child)
+        highest = watch_mib(child)
         facts = json.loads((child.stdout.read() if child.stdout else "").strip().splitlines()[-1])
         if child.wait() != 0:
             raise SystemExit(f"screening {path} failed")
@@ -58,7 +58,7 @@ def _screen(options: object) -> dict[str, int]:
     return {"tiles": len(work.plan.order), "cells": len(result.cells)}
 
 
-def _watch(child: subprocess.Popen[str]) -> float:
+def watch_mib(child: subprocess.Popen[str]) -> float:
     """Highest sum of the proportional memory of the process and its descendants, MiB."""
     highest = [0.0]
 

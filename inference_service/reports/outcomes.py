@@ -84,7 +84,6 @@ def _hand_over(session: Session, case: Case, reading: Reading) -> None:
     cases.set_state(session, case, case.state, assigned_to=None, assigned_at=None)
     if case.state == IN_REVIEW:
         cases.set_state(session, case, READY)
-        cases.refresh(session, case)
 
 
 def _second(session: Session, principal: Principal, case: Case, before: list[Reading], reading: Reading) -> Outcome:

@@ -152,7 +152,7 @@ def test_a_cytotechnologist_prepares_and_a_pathologist_signs(room: Room) -> None
     hoa, lan = room.reader(Role.CYTOTECHNOLOGIST), room.reader()
     assert hoa.read()["role"] == "screening"
     assert hoa.reads(LSIL)["outcome"] == "screened"
-    assert (room.case().state, room.case().assigned_to) == ("ready", None), "it waits for a pathologist, and nobody has it"
+    assert (room.case().state, room.case().assigned_to) == ("ready", None), "for whoever is next"
     assert hoa.read()["refusal"]["code"] == "screened"
     assert hoa.save(NEGATIVE).status_code == 409
     (seen,) = lan.readings()["items"]

@@ -150,13 +150,17 @@ def test_a_slide_becomes_a_result_with_one_audit_entry(working_client: TestClien
     assert f'tamsoat_worker_seen_seconds{{executor="{runtime.jobs.executor_id}"}}' in metrics
 
 
-@pytest.mark.parametrize(
-    ("make", "slug"), [(truncated_jpeg, "image-damaged"), (lambda: png_bomb(12_000), "image-too-large")]
-)
-def test_poison_ends_in_a_clear_failed_state(working_client: TestClient, make: Callable[[], bytes], slug: str) -> None:
-    analysis_id = send(working_client, make())
+def test_an_image_larger_than_a_field_waits_for_its_pyramid(client: TestClient) -> None:
+    response = client.post(SLIDES, files={"image": ("a.png", png_bomb(12_000))}, data={"objective": "40"})
+    slide = response.json()
+    assert (response.status_code, slide["condition"], slide["analysis_id"]) == (202, "building", None)
+    assert response.headers["location"] == f"{SLIDES}/{slide['slide_id']}"
+
+
+def test_poison_ends_in_a_clear_failed_state(working_client: TestClient) -> None:
+    analysis_id = send(working_client, truncated_jpeg())
     answer = wait_for(working_client, analysis_id, "failed")
-    assert answer["problem"]["type"] == f"urn:tamsoat:problem:{slug}"
+    assert answer["problem"]["type"] == "urn:tamsoat:problem:image-damaged"
     assert answer["problem"]["detail"]
     assert "cells" not in answer
     assert actions_on(runtime_of(working_client), analysis_id) == ["screening:request", "screening:fail"]

@@ -20,10 +20,17 @@ from waiting import wait_until
 from tamsoat.datasets.synthetic.slide_folders import mirax_files
 from tamsoat.datasets.synthetic.slide_formats import write_aperio
 from tamsoat.inference_service.app import create_app
+from tamsoat.inference_service.jobs.durable import activity
 from tamsoat.inference_service.operations import repository as operations
 from tamsoat.inference_service.uploads import pyramids
 from tamsoat.inference_service.uploads.slide_files import readable
 from tamsoat.inference_service.uploads.tables import Slide
+
+
+@pytest.fixture(autouse=True)
+def able_to_work() -> None:
+    """Work done here by hand is not stopped because a worker of this process was, in another test."""
+    activity.open("test", {})
 
 
 @pytest.fixture(scope="module")

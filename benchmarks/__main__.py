@@ -7,6 +7,7 @@ synthetic fields are.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,9 +35,11 @@ def main() -> None:
     if options.data is not None:
         fields = options.data / "fields"
         arguments += ["--fields", str(fields if fields.is_dir() else options.data)]
+    # The scripts share modules of this folder, also where Python is told not to look beside a script.
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
     for script in SCRIPTS:
         print(f"\n## {script}", flush=True)
-        finished = subprocess.run([sys.executable, str(HERE / script), *arguments], check=False)
+        finished = subprocess.run([sys.executable, str(HERE / script), *arguments], env=environment, check=False)
         if finished.returncode != 0:
             raise SystemExit(f"{script} ended with exit code {finished.returncode}")
 
